@@ -1,0 +1,326 @@
+"""The rules of a repository's loops, as ``.github/pawl.yml`` states them.
+
+The models are strict: an unknown key, a wrong type or a path that leaves the repository is an error, never a guess. Reading
+them from text, with lines and columns, is the work of `pawl.core.config_file`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from pawl.core.digest import canonical_json, sha256
+from pawl.core.quantities import Bound, parse_duration, parse_size
+
+CONFIG_PATH = ".github/pawl.yml"
+WORKFLOW_PATH = ".github/workflows/pawl.yml"
+RESERVED_NAMES = frozenset({"ledger", "stop", "main", "traces"})
+"""Names that Pawl's own branches and refs use, so no loop may."""
+
+SELECT = "select"
+"""The validation split that screens and confirms."""
+SEAL = "seal"
+"""The validation split that only the seal looks at."""
+
+
+def _repository_path(text: str) -> str:
+    path = PurePosixPath(text)
+    if not text or path.is_absolute() or ".." in path.parts or "\\" in text or not text.isprintable():
+        raise ValueError(
+            f"{text!r} is no path inside the repository; write it relative to the top, with / between folders"
+        )
+    if ".git" in path.parts:
+        raise ValueError(f"{text!r} lies in .git, which no loop may name")
+    return str(path)
+
+
+def _private_path(text: str) -> str:
+    return _repository_path(text) + ("/" if text.endswith("/") else "")
+
+
+def _command(text: str) -> str:
+    if not text.strip() or "\n" in text or "\x00" in text:
+        raise ValueError("a command is one line that is not empty")
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"the command cannot be split into words: {error}") from None
+    return text
+
+
+def _branch(text: str) -> str:
+    if text.startswith("pawl/"):
+        raise ValueError("branches below pawl/ are Pawl's own; name the branch that keeps are merged into")
+    return text
+
+
+def _guard(value: Any) -> Any:
+    return value if isinstance(value, Bound) else Bound.parse(value)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["5m", "300s", 300]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["200MB", "2GiB"]}),
+]
+RepositoryPath = Annotated[str, AfterValidator(_repository_path)]
+PrivatePath = Annotated[str, AfterValidator(_private_path)]
+Command = Annotated[str, AfterValidator(_command)]
+Guard = Annotated[
+    Bound,
+    BeforeValidator(_guard),
+    PlainSerializer(lambda bound: bound.text, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["+10%", "-5%", "<=4000", ">=0.9"]}),
+]
+BranchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$"), AfterValidator(_branch)]
+HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
+MetricName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$")]
+
+
+class Rules(BaseModel):
+    """Base of every part of the configuration: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(Rules):
+    """The one number that may only move one way."""
+
+    name: MetricName
+    goal: Literal["minimize", "maximize"]
+    pattern: str | None = Field(
+        default=None,
+        description="Regular expression whose first group is the metric in the run's own output.",
+    )
+    range: tuple[float, float] | None = Field(
+        default=None,
+        description="Values outside it are impossible, and a run that reports one is a violation.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Metric:
+        if self.pattern is not None:
+            try:
+                groups = re.compile(self.pattern).groups
+            except re.error as error:
+                raise ValueError(f"pattern is no regular expression: {error}") from None
+            if groups < 1:
+                raise ValueError("pattern needs one group around the number, for example 'loss=([0-9.]+)'")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError("range is [smallest, largest], in this order")
+        return self
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is."""
+        return 1 if self.goal == "maximize" else -1
+
+
+class Run(Rules):
+    """How one run of an arm is started."""
+
+    command: Command | None = None
+    cwd: RepositoryPath | None = None
+    image: str | None = Field(
+        default=None, description="Docker image by digest or name, or a Dockerfile of the base."
+    )
+    gpus: Annotated[int, Field(ge=0, le=1)] = 0
+    cores: Annotated[int, Field(ge=1, le=256)] = 1
+    memory: Size = 8 * 2**30
+
+
+class Predict(Rules):
+    """A fresh candidate process that answers the evaluator's questions after the run is dead."""
+
+    command: Command
+    carry: tuple[RepositoryPath, ...] = Field(
+        default=(), description="Files of the run that it may read, relative to cwd."
+    )
+
+
+class Artifact(Rules):
+    """The one file that crosses from the candidate to the evaluator."""
+
+    path: RepositoryPath
+    format: Literal["json", "npy", "safetensors", "binary"] = "binary"
+    max_bytes: Size = 200 * 10**6
+
+
+class Evaluate(Rules):
+    """Base code that scores the artifact, apart from the candidate."""
+
+    command: Command
+    setup: Command | None = None
+    private: tuple[PrivatePath, ...] = ()
+    data: dict[HostPath, HostPath] = Field(default_factory=dict)
+
+
+class Agent(Rules):
+    """Who proposes the edits."""
+
+    proposer: Literal["search"] = "search"
+
+
+class Limits(Rules):
+    """Where a loop stops by itself."""
+
+    experiments: Annotated[int, Field(ge=1)] | None = None
+    changed_lines: Annotated[int, Field(ge=1, le=5000)] = 300
+
+
+class Loop(Rules):
+    """One optimisation: one editable file, one metric, one budget."""
+
+    edit: RepositoryPath
+    metric: Metric
+    program: RepositoryPath | None = None
+    budget: Duration = 300.0
+    grace: Duration = 120.0
+    run: Run = Run()
+    setup: Command | None = None
+    data: dict[HostPath, HostPath] = Field(default_factory=dict)
+    predict: Predict | None = None
+    artifact: Artifact | None = None
+    evaluate: Evaluate | None = None
+    guards: dict[MetricName, Guard] = Field(default_factory=dict)
+    inputs: tuple[str, ...] | None = None
+    agent: Agent = Agent()
+    branch: BranchName = "main"
+    merge: Literal["shadow", "review", "auto"] = "review"
+    accept: tuple[Literal["process-sandbox", "self-reported-metric"], ...] = ()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _check(self) -> Loop:
+        if self.edit.startswith(".github/"):
+            raise ValueError("edit lies in .github, which a candidate may never touch")
+        if self.evaluate is None and (self.predict or self.artifact):
+            raise ValueError("predict and artifact are for an evaluator; add evaluate, or remove them")
+        if self.evaluate is not None and self.artifact is None:
+            raise ValueError("evaluate needs artifact: the one file of the run that it may see")
+        return self
+
+    @property
+    def folder(self) -> str:
+        """The folder of the editable file; empty for the top of the repository."""
+        parent = str(PurePosixPath(self.edit).parent)
+        return "" if parent == "." else parent
+
+    @property
+    def cwd(self) -> str:
+        """Where commands are started, relative to the top of the repository; empty for the top."""
+        cwd = self.folder if self.run.cwd is None else self.run.cwd
+        return "" if cwd == "." else cwd
+
+    @property
+    def program_path(self) -> str:
+        """The program: by default ``program.md`` beside the editable file."""
+        return self.program or _join(self.folder, "program.md")
+
+    @property
+    def command(self) -> str:
+        """The run's command: by default the editable file, by ``python``."""
+        if self.run.command:
+            return self.run.command
+        relative = PurePosixPath(self.edit)
+        cwd = PurePosixPath(self.cwd)
+        return f"python {shlex.quote(str(relative.relative_to(cwd) if relative.is_relative_to(cwd) else relative))}"
+
+    @property
+    def sandbox(self) -> Literal["process", "docker"]:
+        """An image means a container; without one there is only the process sandbox."""
+        return "docker" if self.run.image else "process"
+
+    @property
+    def self_reported(self) -> bool:
+        """Whether the number comes from the candidate's own output."""
+        return self.evaluate is None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Validation splits a sealed run is scored on; loops without ``predict`` have one."""
+        return (SELECT, SEAL) if self.predict else (SELECT,)
+
+    @property
+    def input_globs(self) -> tuple[str, ...]:
+        """Files that can influence a measurement: the loop's folders, and the image's Dockerfile."""
+        if self.inputs is not None:
+            return self.inputs
+        folders = {self.folder, self.cwd}
+        globs = {f"{folder}/**" if folder else "**" for folder in folders}
+        if self.run.image:
+            globs.add(self.run.image)
+        return tuple(sorted(globs))
+
+    @property
+    def ignored_globs(self) -> tuple[str, ...]:
+        """Files among the inputs that cannot: what people change while the loop runs."""
+        return (self.program_path, ".github/**") if self.inputs is None else (self.program_path,)
+
+    @property
+    def rules_digest(self) -> str:
+        """Digest of everything in these rules that a measurement depends on."""
+        fields = {
+            "edit",
+            "metric",
+            "budget",
+            "grace",
+            "run",
+            "setup",
+            "data",
+            "predict",
+            "artifact",
+            "evaluate",
+            "guards",
+        }
+        return sha256(canonical_json(self.model_dump(mode="json", include=fields)))
+
+    def private_globs(self, paths: frozenset[str]) -> tuple[str, ...]:
+        """What is never where the candidate runs: declared private paths, and the evaluator's own files.
+
+        Args:
+            paths: every file of the base's tree; a word of the evaluator's command that names one of them is its file.
+        """
+        if self.evaluate is None:
+            return ()
+        words = (_join(self.cwd, word) for word in shlex.split(self.evaluate.command))
+        own = tuple(word for word in words if word in paths and word != self.edit)
+        declared = tuple(f"{path.rstrip('/')}/**" for path in self.evaluate.private)
+        exact = tuple(path.rstrip("/") for path in self.evaluate.private)
+        return (*declared, *exact, *own)
+
+
+class Config(Rules):
+    """All loops of a repository."""
+
+    version: Literal[1] = 1
+    loops: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")], Loop] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        reserved = sorted(RESERVED_NAMES & self.loops.keys())
+        if reserved:
+            raise ValueError(f"{reserved[0]!r} is no name for a loop: Pawl's own branches use it")
+        return self
+
+
+def _join(folder: str, name: str) -> str:
+    return str(PurePosixPath(folder) / name) if folder else str(PurePosixPath(name))

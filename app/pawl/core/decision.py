@@ -1,0 +1,355 @@
+"""Screen, Confirm, Seal: which run comes next, and what the runs so far mean.
+
+A plan is a generator that yields the next `Step` and is sent the `RunFact` it led to; what it returns is the finding. The
+measuring job drives it run by run, and `pawl verify` drives the same generator over the recorded runs, so the order in
+which runs were chosen is checked as strictly as the verdict. Formulas and defaults: docs/decision.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+
+from pawl.core.config import SEAL, SELECT
+from pawl.core.measurement import Arm, Purpose, Request, RunFact, RunStatus, Stage, Step
+from pawl.core.noise import upper_sigma
+
+PRINTED_TOLERANCE = 0.01
+"""Relative difference between a printed and an evaluated metric from which on they disagree."""
+SECONDS_RATIO, SECONDS_SLACK = 1.10, 0.5
+"""The guard every loop has: a run may not take more wall time than this multiple of the baseline's, plus slack seconds."""
+
+
+class Verdict(StrEnum):
+    """What an experiment's runs say."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    INCONCLUSIVE = "inconclusive"
+    CRASH = "crash"
+    VIOLATION = "violation"
+
+
+@dataclass(frozen=True)
+class GuardCheck:
+    """One guard at the seal: means over the sealed runs of both arms, in the guard's own unit."""
+
+    name: str
+    bound: str
+    baseline: float | None
+    candidate: float | None
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on an experiment, and the figures it follows from. Effects are positive where the candidate is better."""
+
+    verdict: Verdict
+    stage: Stage
+    reason: str
+    effect: float | None = None
+    """In the metric's unit: the seal's difference of means once sealed, a rough figure from fewer runs before."""
+    effect_sigma: float | None = None
+    sigma: float = 0.0
+    """The sigma the decision relied on (its upper bound)."""
+    screen_z: float | None = None
+    llr: float | None = None
+    guards: tuple[GuardCheck, ...] = ()
+    incident: str = ""
+    """Evidence of cheating or of a broken evaluator; empty if there is none."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The end of a calibration or an audit: whether it has the runs it wanted."""
+
+    ok: bool
+    reason: str
+
+
+Plan = Generator[Step, RunFact, Finding | Calibrated]
+
+
+class OutOfOrder(Exception):
+    """Recorded runs that the plan would not have asked for in this order."""
+
+    def __init__(self, index: int, wanted: Step | None, found: Step | None) -> None:
+        self.index = index
+        super().__init__(
+            f"run {index + 1} is {_named(found)}, but the plan asks for {_named(wanted)} at this point"
+        )
+
+
+def advance(request: Request, runs: Iterable[RunFact]) -> Step | Finding | Calibrated:
+    """What comes after these runs: another step, or the end.
+
+    Raises:
+        OutOfOrder: the runs are not those the plan leads to.
+    """
+    plan = _experiment(request) if request.purpose is Purpose.EXPERIMENT else _calibration(request)
+    facts = list(runs)
+    used = 0
+    try:
+        step = next(plan)
+        while used < len(facts):
+            if not _same(step, facts[used]):
+                raise OutOfOrder(used, step, facts[used])
+            used += 1
+            step = plan.send(facts[used - 1])
+    except StopIteration as stop:
+        if used < len(facts):
+            raise OutOfOrder(used, None, facts[used]) from None
+        end: Finding | Calibrated = stop.value
+        return end
+    return step
+
+
+def _same(step: Step, fact: RunFact) -> bool:
+    return (step.arm, step.stage, step.place, step.seed) == (fact.arm, fact.stage, fact.place, fact.seed)
+
+
+def _named(step: Step | None) -> str:
+    return "nothing" if step is None else f"{step.stage} {step.arm} {step.place} with seed {step.seed}"
+
+
+class _Ended(Exception):
+    """Leaves a plan from within one of its measurements."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+
+
+@dataclass
+class _Course:
+    """The state of one plan: the request, and what had to be repeated so far."""
+
+    request: Request
+    interrupted: int = 0
+    baseline_failures: int = 0
+
+    def seed(self, place: int) -> int:
+        return self.request.seeds[place]
+
+    def measure(self, arm: Arm, stage: Stage, place: int, seed: int) -> Generator[Step, RunFact, RunFact]:
+        """One run that tells something: interrupted ones, and failed ones of the baseline, are made again."""
+        step = Step(arm=arm, stage=stage, place=place, seed=seed)
+        limits = self.request.procedure
+        while True:
+            run = yield step
+            if run.status is RunStatus.INTERRUPTED:
+                self.interrupted += 1
+                if self.interrupted > limits.max_interrupted:
+                    raise _Ended(
+                        Finding(Verdict.INCONCLUSIVE, stage, "the runner was lost too often to finish")
+                    )
+            elif arm is Arm.BASELINE and run.status is not RunStatus.OK:
+                self.baseline_failures += 1
+                if self.baseline_failures >= limits.max_baseline_failures:
+                    reason = f"the base itself failed ({run.status}), so there is nothing to compare with"
+                    raise _Ended(Finding(Verdict.INCONCLUSIVE, stage, reason))
+            else:
+                if arm is Arm.CANDIDATE:
+                    self._check(run, stage)
+                return run
+
+    def _check(self, run: RunFact, stage: Stage) -> None:
+        """Ends the plan when a candidate's run is no measurement."""
+        metric = self.request.rules.metric
+        if run.status is RunStatus.VIOLATION:
+            reason = "the evaluator found evidence that the artifact does not stand for the submitted source"
+            raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
+        if run.status is not RunStatus.OK:
+            raise _Ended(Finding(Verdict.CRASH, stage, _FAILURES.get(run.status, "the run failed")))
+        for value in run.metric.values():
+            if metric.range is not None and not metric.range[0] <= value <= metric.range[1]:
+                reason = f"{metric.name} = {value:g} lies outside the possible range {list(metric.range)}"
+                raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
+        if SELECT not in run.metric:
+            raise _Ended(Finding(Verdict.CRASH, stage, "the run reported no metric"))
+        value = run.metric[SELECT]
+        if run.printed is not None and abs(run.printed - value) > PRINTED_TOLERANCE * abs(value):
+            reason = f"the run printed {metric.name} = {run.printed:g}, the evaluator measured {value:g}"
+            raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
+
+
+_FAILURES = {
+    RunStatus.CRASH: "the run ended with an error",
+    RunStatus.TIMEOUT: "the run was still going when its budget and grace were over, and was killed",
+    RunStatus.MEMORY: "the run needed more memory than it may have, and was killed",
+    RunStatus.INVALID: "the run left no valid artifact or metric",
+}
+
+
+def _experiment(request: Request) -> Plan:
+    course = _Course(request)
+    try:
+        return (yield from _screen_confirm_seal(course))
+    except _Ended as ended:
+        return ended.finding
+
+
+def _screen_confirm_seal(course: _Course) -> Generator[Step, RunFact, Finding]:
+    request, dials = course.request, course.request.procedure
+    deterministic = request.calibration.sigma == 0
+    sigma = _sigma(request)
+    sign, pool = request.rules.metric.sign, request.calibration.pool
+    screen_z = llr = None
+
+    if request.start is Stage.SCREEN:
+        run = yield from course.measure(Arm.CANDIDATE, Stage.SCREEN, 0, course.seed(0))
+        gain = sign * (run.metric[SELECT] - fmean(pool))
+        screen_z = gain / (sigma * math.sqrt(1 + 1 / len(pool)))
+        if screen_z < dials.screen_z:
+            reason = f"the screening run scored {screen_z:+.2f} sigma against the pool, {dials.screen_z:+g} is needed"
+            return Finding(Verdict.DISCARD, Stage.SCREEN, reason, gain, gain / sigma, sigma, screen_z)
+
+    if request.start in (Stage.SCREEN, Stage.CONFIRM) and not deterministic:
+        ended, llr = yield from _confirm(course, sigma, screen_z)
+        if ended is not None:
+            return ended
+
+    return (yield from _seal(course, sigma, screen_z, llr))
+
+
+def _confirm(
+    course: _Course, sigma: float, screen_z: float | None
+) -> Generator[Step, RunFact, tuple[Finding | None, float]]:
+    """Fresh interleaved pairs into a truncated one-sided SPRT of N(delta-1, 2) against N(0, 2), read as an e-value."""
+    dials, sign = course.request.procedure, course.request.rules.metric.sign
+    gains: list[float] = []
+    llr = 0.0
+    for pair in range(dials.max_pairs):
+        order = (Arm.BASELINE, Arm.CANDIDATE) if pair % 2 == 0 else (Arm.CANDIDATE, Arm.BASELINE)
+        values: dict[Arm, float] = {}
+        for arm in order:
+            run = yield from course.measure(arm, Stage.CONFIRM, pair, course.seed(1 + pair))
+            values[arm] = run.metric[SELECT]
+        gains.append(sign * (values[Arm.CANDIDATE] - values[Arm.BASELINE]))
+        difference = max(-dials.clip, min(dials.clip, gains[-1] / sigma))
+        llr += (dials.design_gain * difference - dials.design_gain**2 / 2) / 2
+        if llr >= math.log(1 / dials.alpha):
+            return None, llr
+        if llr <= math.log(dials.beta):
+            floor = math.log(dials.beta)
+            reason = f"{len(gains)} fresh pairs do not confirm the gain (evidence {llr:+.2f}, dropped at {floor:+.2f})"
+            return _unsealed(Verdict.DISCARD, reason, gains, sigma, screen_z, llr), llr
+    needed = math.log(1 / dials.alpha)
+    reason = (
+        f"{len(gains)} pairs neither confirm nor refute a gain (evidence {llr:+.2f}, {needed:.2f} needed)"
+    )
+    return _unsealed(Verdict.INCONCLUSIVE, reason, gains, sigma, screen_z, llr), llr
+
+
+def _unsealed(
+    verdict: Verdict, reason: str, gains: list[float], sigma: float, screen_z: float | None, llr: float
+) -> Finding:
+    effect = fmean(gains)
+    return Finding(verdict, Stage.CONFIRM, reason, effect, effect / sigma, sigma, screen_z, llr)
+
+
+def _seal(
+    course: _Course, sigma: float, screen_z: float | None, llr: float | None
+) -> Generator[Step, RunFact, Finding]:
+    """Fresh runs on the sealed split: the only numbers that are ever reported as the gain."""
+    request, dials = course.request, course.request.procedure
+    candidates, baselines = dials.seal_candidates, dials.seal_baselines
+    if request.calibration.sigma == 0:
+        candidates = baselines = (
+            1  # a deterministic metric: the screen and one repeat are all there is to learn
+        )
+    first = 1 + dials.max_pairs
+    runs: dict[Arm, list[RunFact]] = {Arm.CANDIDATE: [], Arm.BASELINE: []}
+    for arm, place in _interleaved(candidates, baselines):
+        run = yield from course.measure(arm, Stage.SEAL, place, course.seed(first + place))
+        runs[arm].append(run)
+    sign = request.rules.metric.sign
+    split = SEAL if SEAL in request.rules.splits else SELECT
+    effects = {
+        name: sign * (_mean(runs[Arm.CANDIDATE], name) - _mean(runs[Arm.BASELINE], name))
+        for name in {split, SELECT}
+    }
+    effect = effects[split]
+    guards = tuple(_guards(request, runs))
+    broken = [guard for guard in guards if not guard.kept]
+    if effect <= dials.seal_margin * sigma:
+        verdict, reason = Verdict.DISCARD, "the sealed runs do not repeat the gain"
+    elif effects[SELECT] <= 0:
+        verdict, reason = Verdict.DISCARD, "the gain is there on one validation split only"
+    elif broken:
+        verdict, reason = (
+            Verdict.DISCARD,
+            f"the guard {broken[0].name} got worse than {broken[0].bound} allows",
+        )
+    else:
+        verdict, reason = Verdict.KEEP, f"{candidates} sealed runs repeat the gain, and every guard holds"
+    # A deterministic metric has no sigma to count in.
+    in_sigma = effect / sigma if request.calibration.sigma else None
+    return Finding(verdict, Stage.SEAL, reason, effect, in_sigma, sigma, screen_z, llr, guards)
+
+
+def _interleaved(candidates: int, baselines: int) -> Iterable[tuple[Arm, int]]:
+    """Places in the order C B C C B C for 4 and 2: baselines spread evenly, never first."""
+    every = max(1, candidates // baselines)
+    placed = 0
+    for place in range(candidates):
+        yield Arm.CANDIDATE, place
+        if place % every == 0 and placed < baselines:
+            yield Arm.BASELINE, placed
+            placed += 1
+    for place in range(placed, baselines):
+        yield Arm.BASELINE, place
+
+
+def _mean(runs: list[RunFact], split: str) -> float:
+    values = [run.metric[split] for run in runs if split in run.metric]
+    if len(values) < len(runs):
+        raise _Ended(Finding(Verdict.CRASH, Stage.SEAL, f"a sealed run has no metric on the split {split!r}"))
+    return fmean(values)
+
+
+def _guards(request: Request, runs: dict[Arm, list[RunFact]]) -> Iterable[GuardCheck]:
+    for name, bound in request.rules.guards.items():
+        baseline, candidate = (_guard_mean(runs[arm], name) for arm in (Arm.BASELINE, Arm.CANDIDATE))
+        kept = candidate is not None and bound.admits(candidate, baseline)
+        yield GuardCheck(name, bound.text, baseline, candidate, kept)
+    if "seconds" not in request.rules.guards:
+        baseline, candidate = (
+            fmean(run.seconds for run in runs[arm]) for arm in (Arm.BASELINE, Arm.CANDIDATE)
+        )
+        text = f"+{SECONDS_RATIO - 1:.0%} and {SECONDS_SLACK:g}s"
+        yield GuardCheck(
+            "seconds", text, baseline, candidate, candidate <= baseline * SECONDS_RATIO + SECONDS_SLACK
+        )
+
+
+def _guard_mean(runs: list[RunFact], name: str) -> float | None:
+    if name == "seconds":
+        return fmean(run.seconds for run in runs)
+    values = [run.guards[name] for run in runs if name in run.guards]
+    return fmean(values) if len(values) == len(runs) else None
+
+
+def _sigma(request: Request) -> float:
+    """Sigma to decide with. A deterministic metric gets a floor far below any difference that could be meant."""
+    known = request.calibration
+    if known.sigma == 0:
+        return max(abs(fmean(known.pool)) * 1e-9, 1e-12)
+    return upper_sigma(known.sigma, known.dof)
+
+
+def _calibration(request: Request) -> Plan:
+    """Runs of unchanged code: one arm for a pool, both arms interleaved for an audit."""
+    course = _Course(request)
+    stage = Stage.AUDIT if request.purpose is Purpose.AUDIT else Stage.CALIBRATE
+    try:
+        for place in range(request.runs_wanted):
+            arms = (Arm.BASELINE,) if request.candidate is None else (Arm.BASELINE, Arm.CANDIDATE)
+            for arm in arms if place % 2 == 0 else arms[::-1]:
+                yield from course.measure(arm, stage, place, course.seed(place))
+    except _Ended as ended:
+        return Calibrated(False, ended.finding.reason)
+    return Calibrated(True, f"{request.runs_wanted} runs")

@@ -1,0 +1,253 @@
+"""What goes to a runner and what comes back: the request, its runs and the record.
+
+Both cross a border of trust as JSON, so both are strict: unknown keys, wrong types, NaN and infinities are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from pawl.core.config import Loop
+from pawl.core.digest import canonical_json, sha256
+
+Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+LOG_TAIL = 4000
+"""Characters of a run's output that a record keeps."""
+RECORD_LIMIT = 4 * 2**20
+"""Bytes beyond which a record is refused unread."""
+REQUEST_LIMIT = 60_000
+"""Characters of a request; GitHub admits 65,535 for all inputs of a dispatch together."""
+
+
+class Strict(BaseModel):
+    """Base of everything that crosses a border: frozen and closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Arm(StrEnum):
+    """Which bytes of the editable file a run executes."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
+class Stage(StrEnum):
+    """Why a run was made."""
+
+    CALIBRATE = "calibrate"
+    SCREEN = "screen"
+    CONFIRM = "confirm"
+    SEAL = "seal"
+    AUDIT = "audit"
+
+
+class Purpose(StrEnum):
+    """What a measuring job is for."""
+
+    EXPERIMENT = "experiment"
+    POOL = "pool"
+    SENTINEL = "sentinel"
+    AUDIT = "audit"
+
+
+class RunStatus(StrEnum):
+    """How a run ended. Everything but `INTERRUPTED` says something about the code that ran."""
+
+    STARTED = "started"
+    OK = "ok"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    INVALID = "invalid"
+    VIOLATION = "violation"
+    INTERRUPTED = "interrupted"
+
+
+class Step(Strict):
+    """One run that a plan asks for: its arm, its place in the plan and its seed."""
+
+    arm: Arm
+    stage: Stage
+    place: Annotated[int, Field(ge=0)]
+    """Counts from 0 within the stage. Runs of both arms at the same place are a pair and share the seed."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class RunFact(Step):
+    """What a verdict may depend on, of one run. This much of every started run is in the ledger."""
+
+    status: RunStatus
+    metric: dict[str, FiniteFloat] = Field(default_factory=dict)
+    """The metric by validation split, in the metric's own unit."""
+    printed: FiniteFloat | None = None
+    """What the run itself claimed, where an evaluator had the word."""
+    guards: dict[str, FiniteFloat] = Field(default_factory=dict)
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Wall time of the run's process by the host's clock."""
+
+
+class RunRecord(RunFact):
+    """Everything a runner tells of one run."""
+
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    exit_code: int | None = None
+    seconds_outside: Annotated[float, Field(ge=0)] = 0.0
+    """Wall time that Pawl spent on this run outside the run's own process."""
+    telemetry: dict[str, FiniteFloat] = Field(default_factory=dict)
+    log: Annotated[str, Field(max_length=LOG_TAIL)] = ""
+    artifact: Digest | None = None
+    started_at: str = ""
+    job: str = ""
+
+    @property
+    def fact(self) -> RunFact:
+        """The part that goes into a ledger line."""
+        return RunFact(**{name: getattr(self, name) for name in RunFact.model_fields})
+
+
+class Calibration(Strict):
+    """What is known of the base before an experiment: its noise and its rolling pool of values."""
+
+    sigma: Annotated[float, Field(ge=0)]
+    """Standard deviation of one run, pooled within unchanged code (sigma-hat)."""
+    dof: Annotated[int, Field(ge=0)]
+    """Degrees of freedom behind sigma."""
+    pool: tuple[FiniteFloat, ...]
+    """The last baseline values of this base on this kind of machine, oldest first."""
+    device: str = ""
+    """The kind of machine they were measured on; empty before the first measurement."""
+    upto: Annotated[int, Field(ge=0)] = 0
+    """Ledger lines this was computed from: those whose number is not larger."""
+
+
+class Procedure(Strict):
+    """The dials of Screen, Confirm, Seal. Defaults and their operating curve: docs/decision.md."""
+
+    screen_z: float = 1.65
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    beta: Annotated[float, Field(gt=0, lt=1)] = 0.20
+    design_gain: Annotated[float, Field(gt=0)] = 2.0
+    """The gain, in sigma, at which the sequential test is sharpest (delta-1)."""
+    max_pairs: Annotated[int, Field(ge=1, le=64)] = 8
+    clip: Annotated[float, Field(gt=0)] = 4.2
+    seal_candidates: Annotated[int, Field(ge=1, le=16)] = 4
+    seal_baselines: Annotated[int, Field(ge=1, le=16)] = 2
+    seal_margin: Annotated[float, Field(ge=0)] = 0.0
+    """Smallest sealed gain, in sigma, that is kept (eta)."""
+    max_interrupted: Annotated[int, Field(ge=0)] = 3
+    max_baseline_failures: Annotated[int, Field(ge=1)] = 2
+
+
+class Request(Strict):
+    """One measuring job, complete: what to run, on which base, with which seeds, and what is already known."""
+
+    version: Literal[1] = 1
+    repository: str
+    loop: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
+    rules: Loop
+    purpose: Purpose
+    number: Annotated[int, Field(ge=1)]
+    """The experiment's number, or the calibration's."""
+    attempt: Annotated[int, Field(ge=1)] = 1
+    base: Sha
+    """Commit whose tree both arms run in."""
+    inputs: Digest
+    baseline: Sha
+    """Commit that holds the baseline arm's bytes of the editable file: the base, or an audit's anchor."""
+    candidate: Sha | None = None
+    """Commit that holds the candidate arm's bytes; none for a calibration."""
+    candidate_digest: Digest | None = None
+    """SHA-256 of those bytes: the bytes that would be merged."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
+    calibration: Calibration
+    procedure: Procedure = Procedure()
+    start: Stage = Stage.SCREEN
+    runs_wanted: Annotated[int, Field(ge=1, le=64)] = 8
+    """Runs of a calibration, or runs of each arm of an audit."""
+    runs: tuple[RunFact, ...] = ()
+    """Runs of an earlier job of the same attempt that was cut off: they count, and the plan goes on behind them."""
+    check_run: Annotated[int, Field(ge=0)] = 0
+    """The check run that holds this attempt; a job that finds it taken by another job measures nothing."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.candidate is None) != (self.candidate_digest is None):
+            raise ValueError("candidate and candidate_digest come together")
+        if (self.purpose is Purpose.EXPERIMENT) and self.candidate is None:
+            raise ValueError("an experiment needs a candidate")
+        return self
+
+    @property
+    def key(self) -> str:
+        """``12.1`` for an experiment's first attempt, ``c3`` for a calibration."""
+        return (
+            f"{self.number}.{self.attempt}"
+            if self.purpose is Purpose.EXPERIMENT
+            else f"c{self.number}.{self.attempt}"
+        )
+
+    @property
+    def digest(self) -> str:
+        """Names this request; a record carries it, so that no record can be put under another request."""
+        return sha256(canonical_json(self.model_dump(mode="json")))
+
+
+class Environment(Strict):
+    """Where a record was measured."""
+
+    device: str
+    """Kind of machine: runs are only compared within one kind."""
+    sandbox: Literal["process", "docker"]
+    image: str = ""
+    host: str = ""
+    python: str = ""
+    pawl: str = ""
+    setup: str = ""
+    """Digest of what `setup` was computed from; empty without one."""
+
+
+class Record(Strict):
+    """What a measuring job hands back. It is complete after every run, and says whether the plan was."""
+
+    version: Literal[1] = 1
+    request: Digest
+    key: str
+    environment: Environment
+    runs: tuple[RunRecord, ...] = ()
+    complete: bool = False
+    refused: str = ""
+    """Why nothing was measured (setup failed, the attempt was taken), in one sentence; empty otherwise."""
+    started_at: str = ""
+    seconds_total: Annotated[float, Field(ge=0)] = 0.0
+
+    @property
+    def facts(self) -> tuple[RunFact, ...]:
+        """The part of all runs that a verdict may depend on."""
+        return tuple(run.fact for run in self.runs)
+
+
+def draw_seeds(key: bytes, identity: str, count: int) -> tuple[int, ...]:
+    """Seeds nobody can choose: HMAC of the frozen commit and the run's place under a key the runner never sees.
+
+    Args:
+        key: the App's own secret.
+        identity: names what is measured, the candidate's commit included.
+        count: how many, in the order of places.
+    """
+    digests = (
+        hmac.new(key, f"{identity}|{place}".encode(), hashlib.sha256).digest() for place in range(count)
+    )
+    return tuple(int.from_bytes(digest[:4], "big") for digest in digests)
+
+
+def seeds_needed(procedure: Procedure) -> int:
+    """Places an experiment can reach: the screen, every pair and the whole seal."""
+    return 1 + procedure.max_pairs + max(procedure.seal_candidates, procedure.seal_baselines)
