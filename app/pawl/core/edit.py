@@ -106,16 +106,19 @@ def _parsed(text: str) -> ast.AST:
 
 def _big(tree: ast.AST) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, (str, bytes))
-            and len(node.value) > MAX_LITERAL
-        ) or (isinstance(node, (ast.List, ast.Tuple, ast.Set)) and len(node.elts) > MAX_LITERAL):
+        if isinstance(node, ast.expr) and _size(node) > MAX_LITERAL:
             yield node
-        elif isinstance(node, ast.Dict) and len(node.keys) > MAX_LITERAL:
-            yield node
-        elif isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) >> 4096:
-            yield node
+
+
+def _size(node: ast.expr) -> int:
+    """Characters, elements or bytes of a literal; 0 for every other expression."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, (str, bytes)):
+            return len(node.value)
+        return node.value.bit_length() // 8 if isinstance(node.value, int) else 0
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return len(node.elts)
+    return len(node.keys) if isinstance(node, ast.Dict) else 0
 
 
 def _shown(node: ast.expr) -> str:

@@ -1,0 +1,205 @@
+"""The ledger: the append-only history of a loop on the branch ``pawl/ledger``, as JSON lines.
+
+Every line carries its number, an idempotency key and the digest of the line before it. Segments hold 500 lines each and a
+full one never changes, so reading history is incremental.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+
+from pawl.core.decision import Verdict
+from pawl.core.digest import canonical_json, sha256
+from pawl.core.measurement import Calibration, Digest, Procedure, Purpose, RunFact, Sha, Stage, Strict
+
+LEDGER_BRANCH = "pawl/ledger"
+SEGMENT = 500
+"""Lines of a full segment."""
+GENESIS = "0" * 64
+
+
+class Outcome(StrEnum):
+    """What became of an experiment."""
+
+    MERGED = "merged"
+    CLOSED = "closed"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    OVERRIDDEN = "overridden"
+
+
+class Line(Strict):
+    """What every line has. `at` is UTC, ISO 8601."""
+
+    v: Literal[1] = 1
+    seq: Annotated[int, Field(ge=1)]
+    prev: Digest
+    loop: str
+    key: str
+    at: str
+
+    @property
+    def text(self) -> str:
+        """The line as it stands in the ledger, without the line's end."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+class Measured(Line):
+    """What every line about a measurement has: enough to recompute what followed from it."""
+
+    attempt: int
+    base: Sha
+    inputs: Digest
+    device: str = ""
+    runs: tuple[RunFact, ...]
+    seeds: tuple[int, ...]
+    calibration: Calibration
+    procedure: Procedure = Procedure()
+    record: Digest | None = None
+    """SHA-256 of ``record.json`` beside the ledger; none where the runner was lost with its record."""
+    jobs: tuple[int, ...] = ()
+
+
+class CalibrationLine(Measured):
+    """Runs of unchanged code."""
+
+    kind: Literal["calibration"] = "calibration"
+    number: int
+    purpose: Literal[Purpose.POOL, Purpose.SENTINEL]
+    ok: bool
+    reason: str
+
+
+class AuditLine(Measured):
+    """The branch measured against the first baseline, beside the sum of the gains that were claimed on the way."""
+
+    kind: Literal["audit"] = "audit"
+    number: int
+    anchor: Sha
+    head_digest: Digest
+    claimed: FiniteFloat
+    measured: FiniteFloat | None
+    error: FiniteFloat | None
+    """Standard error of the difference between measured and claimed gain."""
+    ok: bool
+    reason: str
+
+
+class VerdictLine(Measured):
+    """An experiment's verdict, and everything it was computed from."""
+
+    kind: Literal["verdict"] = "verdict"
+    experiment: int
+    pull: int
+    head: Sha
+    start: Stage = Stage.SCREEN
+    inputs_after: Digest
+    """Inputs digest of the base as it would be after the merge: the sealed runs are the new pool there."""
+    content: Digest
+    """SHA-256 of the candidate's bytes."""
+    verdict: Verdict
+    stage: Stage
+    reason: str
+    effect: FiniteFloat | None = None
+    effect_sigma: FiniteFloat | None = None
+    sigma: FiniteFloat = 0.0
+    hypothesis: str = ""
+    proposer: str = ""
+    predicted: FiniteFloat | None = None
+    parameters: dict[str, FiniteFloat] = Field(default_factory=dict)
+    seconds_in_budget: FiniteFloat = 0.0
+    seconds_outside: FiniteFloat = 0.0
+
+
+class OutcomeLine(Line):
+    """What became of an experiment; after the merge or close it tells of."""
+
+    kind: Literal["outcome"] = "outcome"
+    experiment: int
+    outcome: Outcome
+    commit: Sha | None = None
+    by: str = ""
+    reason: str = ""
+
+
+class IncidentLine(Line):
+    """Evidence of cheating or of a broken evaluator: no merge until a person resumes."""
+
+    kind: Literal["incident"] = "incident"
+    experiment: int | None = None
+    reason: str
+
+
+class ResumeLine(Line):
+    """A person has looked at the incidents so far and lets the loop merge again."""
+
+    kind: Literal["resume"] = "resume"
+    by: str
+    reason: str = ""
+
+
+AnyLine = Annotated[
+    CalibrationLine | AuditLine | VerdictLine | OutcomeLine | IncidentLine | ResumeLine,
+    Field(discriminator="kind"),
+]
+_ADAPTER: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
+
+
+class LedgerError(Exception):
+    """A ledger that is not what Pawl wrote: unreadable, out of order, or with a broken chain."""
+
+
+def parse_lines(text: str, where: str) -> list[AnyLine]:
+    """The lines of one segment.
+
+    Raises:
+        LedgerError: a line is no ledger line; the text names the segment and the line.
+    """
+    lines: list[AnyLine] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            lines.append(_ADAPTER.validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise LedgerError(f"{where}:{number}: no ledger line ({place}: {first['msg']})") from None
+    return lines
+
+
+def check_chain(lines: Iterable[AnyLine]) -> None:
+    """Every line names its predecessor's digest, counts on by one, and says nothing a second time.
+
+    Raises:
+        LedgerError: at the first line that does not.
+    """
+    prev, seq, keys = GENESIS, 0, set[str]()
+    for line in lines:
+        if line.seq != seq + 1:
+            raise LedgerError(f"line {seq + 1} is missing: the ledger goes on with line {line.seq}")
+        if line.prev != prev:
+            raise LedgerError(
+                f"line {line.seq} does not follow line {seq}: the digest of that line is another"
+            )
+        if line.key in keys:
+            raise LedgerError(f"line {line.seq} says {line.key!r} a second time")
+        keys.add(line.key)
+        prev, seq = sha256(line.text), line.seq
+
+
+def head_of(lines: Sequence[AnyLine]) -> tuple[int, str]:
+    """Number and digest of the last line: what the next one must follow."""
+    return (lines[-1].seq, sha256(lines[-1].text)) if lines else (0, GENESIS)
+
+
+def segment_path(loop: str, seq: int) -> str:
+    """The file that holds line number `seq` of a loop."""
+    return f"{loop}/ledger-{(seq - 1) // SEGMENT + 1:04d}.jsonl"
+
+
+def experiment_folder(loop: str, experiment: int) -> str:
+    """Where an experiment's ``edit.diff`` and ``record.json`` lie."""
+    return f"{loop}/{experiment}"

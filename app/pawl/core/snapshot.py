@@ -1,0 +1,172 @@
+"""What Pawl sees when it looks at a loop: GitHub's state as plain values, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pawl.core.config import Loop
+from pawl.core.decision import Verdict
+from pawl.core.digest import sha256
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
+from pawl.core.measurement import Record, Request
+
+JobStatus = Literal["queued", "in_progress", "completed"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The tip of the loop's branch."""
+
+    sha: str
+    inputs: str
+    """Inputs digest of its tree under the loop's rules."""
+    content: bytes
+    """The editable file."""
+    entries_digest: Mapping[str, str] = field(default_factory=dict)
+    """Path to blob name of every input, for computing the digest after a merge."""
+    required_checks: tuple[str, ...] = ()
+    """Names of the checks that GitHub requires before the branch may move; empty where it is not protected."""
+    protected: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A GitHub Actions workflow run that measures."""
+
+    id: int
+    key: str
+    """The request's key, from the job's title."""
+    check_run: int
+    status: JobStatus
+    conclusion: str = ""
+    url: str = ""
+    record: Record | None = None
+    trouble: str = ""
+    """Why a completed job has no usable record, for a person."""
+    record_text: str = ""
+    """The record as it was uploaded."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A measurement that holds a head: the App's check run on it."""
+
+    number: int
+    check_run: int
+    status: JobStatus
+    request: Request | None
+    """What was asked for, read back from the check run; none if it cannot be read any more."""
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Another check or status on a final commit."""
+
+    name: str
+    status: JobStatus
+    conclusion: str = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One pull request from ``pawl/<loop>/<n>``."""
+
+    number: int
+    pull: int
+    head: str
+    parent: str
+    """The commit its head was made on."""
+    parent_inputs: str
+    parent_content: bytes
+    content: bytes
+    """The editable file at its head."""
+    inputs_after: str
+    """Inputs digest of the parent's tree with this content."""
+    open: bool = True
+    merged: bool = False
+    ended_by: str = ""
+    """Who merged or closed it, where GitHub says so."""
+    merge_commit: str = ""
+    final: bool = False
+    """Whether its head is a final commit: one that other workflows may see."""
+    objections: tuple[str, ...] = ()
+    """Why its head is no edit that may be measured."""
+    labels: frozenset[str] = frozenset()
+    attempt: Attempt | None = None
+    checks: tuple[Check, ...] = ()
+    branch_exists: bool = True
+    hypothesis: str = ""
+    proposer: str = ""
+    predicted: float | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the candidate's bytes."""
+        return sha256(self.content)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The loop's tracking issue."""
+
+    number: int
+    open: bool = True
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """A calibration's job that the ledger does not know yet."""
+
+    request: Request
+    job: Job
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A loop, as GitHub shows it at one moment."""
+
+    repository: str
+    loop: str
+    rules: Loop
+    base: Base
+    ledger: tuple[AnyLine, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
+    """Every experiment without an outcome in the ledger, by number."""
+    calibrating: tuple[Calibrating, ...] = ()
+    tracking: Tracking | None = None
+    stop: bool = False
+    """Whether the ref ``refs/pawl/stop`` exists."""
+    last_number: int = 0
+    """The largest experiment number in use anywhere."""
+    proposing: bool = False
+    """Whether a proposal for this loop is being made now."""
+    proposer_rests: str = ""
+    """Why the proposer has nothing to offer on this base; empty if it may be asked."""
+
+    def verdict_of(self, experiment: Experiment) -> VerdictLine | None:
+        """The verdict on exactly this content on exactly this base; another base or content has none."""
+        for line in reversed(self.ledger):
+            if (
+                isinstance(line, VerdictLine)
+                and line.experiment == experiment.number
+                and line.content == experiment.digest
+                and line.inputs == experiment.parent_inputs
+            ):
+                return line
+        return None
+
+    def was_kept(self, number: int) -> bool:
+        """Whether an earlier attempt of this experiment, on any base, was to keep."""
+        return any(
+            isinstance(line, VerdictLine) and line.experiment == number and line.verdict is Verdict.KEEP
+            for line in self.ledger
+        )
+
+    def outcomes(self) -> dict[int, OutcomeLine]:
+        """Outcome lines by experiment."""
+        return {line.experiment: line for line in self.ledger if isinstance(line, OutcomeLine)}
