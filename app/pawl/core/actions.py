@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pawl.core.decision import Finding
 from pawl.core.ledger import AnyLine, Outcome, VerdictLine
 from pawl.core.measurement import Request
+from pawl.core.policy import Hold
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class Publish(Action):
     check_run: int | None
     fresh: bool
     """Whether the verdict was written in this very step, so that no comment can exist yet."""
-    held: str = ""
-    """Why a keep is not merged now, and who can change that; empty if nothing holds it."""
+    held: Hold | None = None
+    """Why a keep is not merged now; none if nothing holds it."""
     log: str = ""
     """Tail of the last candidate run's log."""
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
+from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import canonical_json, sha256
 from pawl.core.measurement import Calibration, Digest, Procedure, Purpose, RunFact, Sha, Stage, Strict
@@ -52,6 +53,7 @@ class Measured(Line):
     """What every line about a measurement has: enough to recompute what followed from it."""
 
     attempt: int
+    rules: Loop
     base: Sha
     inputs: Digest
     device: str = ""

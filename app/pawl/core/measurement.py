@@ -196,8 +196,11 @@ class Request(Strict):
 
     @property
     def digest(self) -> str:
-        """Names this request; a record carries it, so that no record can be put under another request."""
-        return sha256(canonical_json(self.model_dump(mode="json")))
+        """Names this request; a record carries it, so that no record can be put under another request.
+
+        The check run is left out: it is created with the request in it, and known only afterwards.
+        """
+        return sha256(canonical_json(self.model_dump(mode="json", exclude={"check_run"})))
 
 
 class Environment(Strict):

@@ -1,0 +1,415 @@
+"""From what is seen of a loop to what is to be done: a pure function.
+
+The order of the actions matters: the next job is dispatched before the last one is written up, so that the runner never
+waits for prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pawl.core.actions import (
+    Action,
+    AddLabels,
+    Append,
+    CancelJob,
+    Close,
+    DeleteBranch,
+    EnsureTracking,
+    FinishCalibration,
+    MarkMeasuring,
+    Merge,
+    Promote,
+    Propose,
+    Publish,
+    Rebase,
+    Redispatch,
+    RemoveLabels,
+    StartAttempt,
+    StartCalibration,
+    UpdateTracking,
+)
+from pawl.core.decision import Finding, Verdict
+from pawl.core.judging import (
+    Draft,
+    judge,
+    verdict_key,
+    write_calibration,
+    write_incident,
+    write_verdict,
+)
+from pawl.core.ledger import AuditLine, CalibrationLine, Outcome, OutcomeLine, ResumeLine, VerdictLine
+from pawl.core.measurement import Arm, Purpose, Record, Stage
+from pawl.core.merging import merge_edit
+from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, resumed
+from pawl.core.policy import (
+    INCIDENT_LABEL,
+    RESUME_LABEL,
+    HoldReason,
+    failing_base,
+    hold,
+    open_incident,
+    paused,
+)
+from pawl.core.snapshot import Attempt, Calibrating, Experiment, Snapshot
+from pawl.core.states import State
+
+AHEAD = 1
+"""Pull requests that wait measured-next, so that no runner waits for a proposal."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a decision needs beside the snapshot."""
+
+    now: datetime
+    seed_key: bytes = field(repr=False)
+
+
+def state_of(snapshot: Snapshot, experiment: Experiment) -> State:
+    """Where an experiment is, read from what GitHub shows."""
+    outcome = snapshot.outcomes().get(experiment.number)
+    if outcome is not None:
+        return State(outcome.outcome)
+    verdict = snapshot.verdict_of(experiment)
+    if not experiment.open:
+        kept = verdict is not None and verdict.verdict is Verdict.KEEP
+        return (State.MERGED if kept else State.OVERRIDDEN) if experiment.merged else State.CLOSED
+    if verdict is not None:
+        if verdict.verdict is not Verdict.KEEP:
+            return State.DROPPED
+        if not (experiment.final and experiment.parent == snapshot.base.sha):
+            return State.KEPT
+        return State.HELD if hold(snapshot, experiment) else State.PROMOTED
+    attempt = experiment.attempt
+    if attempt is None or _recorded(snapshot, experiment, attempt):
+        return State.PROPOSED
+    job = attempt.job
+    if job is None or job.status == "queued":
+        return State.QUEUED
+    return State.MEASURING if job.status == "in_progress" else State.MEASURED
+
+
+def _recorded(snapshot: Snapshot, experiment: Experiment, attempt: Attempt) -> bool:
+    key = verdict_key(experiment.number, experiment.head, attempt.number)
+    return any(line.key == key for line in snapshot.ledger)
+
+
+def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ...]:
+    """Everything that is to be done now, in order. Doing nothing is an empty tuple."""
+    if snapshot.tracking is None:
+        return (EnsureTracking(),)
+    return tuple(_Decision(snapshot, circumstances).actions())
+
+
+class _Decision:
+    """One decision. Handlers put actions into `now` or behind the append (`after`), and lines into the draft."""
+
+    def __init__(self, snapshot: Snapshot, circumstances: Circumstances) -> None:
+        self.snapshot = snapshot
+        self.seed_key = circumstances.seed_key
+        self.draft = Draft(snapshot, circumstances.now.isoformat(timespec="seconds"))
+        self.states = {e.number: state_of(snapshot, e) for e in snapshot.experiments}
+        self.now: list[Action] = []
+        self.after: list[Action] = []
+        self.urgent = False
+        """Whether the draft holds more than lines that may ride along with a later append."""
+        self.base_moves = False
+        """Whether a keep is on its way into the base, so that a job started now would measure a stale one."""
+
+    def actions(self) -> Iterator[Action]:
+        handlers = {
+            State.PROPOSED: self._proposed,
+            State.QUEUED: self._queued,
+            State.MEASURING: self._measuring,
+            State.MEASURED: self._measured,
+            State.DROPPED: self._dropped,
+            State.KEPT: self._kept,
+            State.PROMOTED: self._promoted,
+            State.HELD: self._held,
+        }
+        for experiment in self.snapshot.experiments:
+            handlers.get(self.states[experiment.number], self._ended)(experiment)
+        for calibrating in self.snapshot.calibrating:
+            if calibrating.job.status == "completed":
+                self._calibrated(calibrating)
+            elif self.snapshot.stop:
+                self.now.append(CancelJob(calibrating.job.id))
+        self._resumed()
+        yield from self._next_job()
+        yield from self.now
+        if self.draft.lines and (self.urgent or not self._busy()):
+            yield Append(tuple(self.draft.lines), dict(self.draft.files))
+            yield from self.after
+        yield from self._propose()
+        yield UpdateTracking(tuple(self._notices()))
+
+    # Experiments, by state.
+
+    def _proposed(self, experiment: Experiment) -> None:
+        if experiment.objections:
+            reason = "; ".join(experiment.objections)
+            self._object(experiment, reason)
+        elif experiment.parent_inputs != self.snapshot.base.inputs:
+            self._rebase(experiment)
+
+    def _object(self, experiment: Experiment, reason: str) -> None:
+        """A head that is no edit is a violation before anything runs."""
+        attempt = experiment.attempt.number + 1 if experiment.attempt else 1
+        request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
+        finding = Finding(Verdict.VIOLATION, Stage.SCREEN, reason)
+        line = write_verdict(self.draft, experiment, request, None, finding)
+        self.urgent = True
+        self.after.append(Publish(experiment.number, line, finding, None, fresh=True))
+        self.after.append(_close(experiment, line))
+
+    def _queued(self, experiment: Experiment) -> None:
+        attempt = experiment.attempt
+        if attempt is None:
+            return
+        if self.snapshot.stop:
+            if attempt.job is not None:
+                self.now.append(CancelJob(attempt.job.id))
+        elif attempt.job is None and attempt.request is not None:
+            request = attempt.request.model_copy(update={"check_run": attempt.check_run})
+            self.now.append(Redispatch(request))
+        elif attempt.job is None:
+            # The check run's request cannot be read any more: nobody knows what would have been measured.
+            request = experiment_request(self.snapshot, experiment, attempt.number + 1, self.seed_key)
+            self.now.append(StartAttempt(experiment.number, experiment.head, request, attempt.check_run))
+
+    def _measuring(self, experiment: Experiment) -> None:
+        attempt = experiment.attempt
+        if attempt is None or attempt.job is None:
+            return
+        if self.snapshot.stop:
+            self.now.append(CancelJob(attempt.job.id))
+        elif attempt.status == "queued" and attempt.request is not None:
+            estimate = estimate_seconds(attempt.request)
+            job = attempt.job
+            self.now.append(MarkMeasuring(attempt.check_run, job.id, job.url, attempt.request, estimate))
+
+    def _measured(self, experiment: Experiment, cut_short: str = "") -> None:
+        attempt = experiment.attempt
+        if attempt is None or attempt.job is None:
+            return
+        request, job = attempt.request, attempt.job
+        if request is None:
+            request = experiment_request(self.snapshot, experiment, attempt.number, self.seed_key)
+            cut_short = cut_short or "the request of this attempt cannot be read any more"
+        judged = judge(request, job, cut_short)
+        if judged.finding is None:
+            if paused(self.snapshot) is None:
+                runs = job.record.facts if job.record else ()
+                again = resumed(request, runs)
+                self.now.append(StartAttempt(experiment.number, experiment.head, again, attempt.check_run))
+            return
+        line = write_verdict(self.draft, experiment, request, job, judged.finding)
+        self.urgent = True
+        if judged.incident:
+            write_incident(self.draft, line.key, judged.incident, experiment.number)
+            self.after.append(AddLabels((INCIDENT_LABEL,)))
+        log = _last_log(job.record)
+        self.after.append(
+            Publish(experiment.number, line, judged.finding, attempt.check_run, fresh=True, log=log)
+        )
+        if not experiment.open:
+            return
+        if line.verdict is not Verdict.KEEP:
+            self.after.append(_close(experiment, line))
+        else:
+            self.base_moves = True
+            if line.inputs == self.snapshot.base.inputs and self.snapshot.rules.merge != "shadow":
+                base = self.snapshot.base.sha
+                self.after.append(Promote(experiment.number, line, base, experiment.content))
+
+    def _dropped(self, experiment: Experiment) -> None:
+        line = self._line(experiment)
+        self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
+        self.now.append(_close(experiment, line))
+
+    def _kept(self, experiment: Experiment) -> None:
+        line = self._line(experiment)
+        base = self.snapshot.base
+        if self.snapshot.rules.merge == "shadow":
+            reason = "this loop runs in shadow mode: it measures and reports, and merges nothing"
+            self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
+            self.now.append(Close(experiment.number, Outcome.CLOSED, "pawl:keep", reason))
+        elif line.inputs == base.inputs:
+            self.base_moves = True
+            if not experiment.final:
+                self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
+            self.now.append(Promote(experiment.number, line, base.sha, experiment.content))
+        else:
+            self._rebase(experiment)
+
+    def _held(self, experiment: Experiment) -> None:
+        reason = hold(self.snapshot, experiment)
+        if reason is None:
+            return
+        self.base_moves = reason.reason is HoldReason.CHECKS_PENDING
+        line = self._line(experiment)
+        self.now.append(Publish(experiment.number, line, None, None, fresh=False, held=reason))
+
+    def _promoted(self, experiment: Experiment) -> None:
+        self.base_moves = True
+        self.now.append(Merge(experiment.number, experiment.head, experiment.parent))
+
+    def _ended(self, experiment: Experiment) -> None:
+        """A pull request that is closed or merged, by Pawl or by a person, and whose outcome is not in the ledger."""
+        attempt = experiment.attempt
+        verdict = self.snapshot.verdict_of(experiment)
+        if (
+            attempt is not None
+            and attempt.job is not None
+            and not _recorded(self.snapshot, experiment, attempt)
+        ):
+            if attempt.job.status != "completed":
+                self.now.append(CancelJob(attempt.job.id))
+                return
+            self._measured(experiment, "the pull request was closed before the measurement ended")
+        state = self.states[experiment.number]
+        if state is State.CLOSED:
+            kept = verdict is not None and verdict.verdict is Verdict.KEEP
+            superseded = "pawl:superseded" in experiment.labels
+            outcome = Outcome.SUPERSEDED if superseded and not kept else Outcome.CLOSED
+        else:
+            outcome = Outcome(state.value)
+        if experiment.branch_exists:
+            self.now.append(DeleteBranch(experiment.number))
+        self.draft.add(
+            OutcomeLine,
+            f"outcome:{experiment.number}",
+            experiment=experiment.number,
+            outcome=outcome,
+            commit=experiment.merge_commit or None,
+            by=experiment.ended_by,
+        )
+        self.urgent = self.urgent or outcome is not Outcome.CLOSED
+
+    def _rebase(self, experiment: Experiment) -> None:
+        """Bring an edit onto a base whose inputs have changed; it is measured there as a new attempt."""
+        base = self.snapshot.base
+        merged = merge_edit(experiment.parent_content, base.content, experiment.content)
+        if merged is None or merged == base.content:
+            what = "conflicts with" if merged is None else "is already contained in"
+            reason = f"the edit {what} what has reached {self.snapshot.rules.branch} since it was made"
+            self.now.append(Close(experiment.number, Outcome.SUPERSEDED, "pawl:superseded", reason, say=True))
+        else:
+            self.now.append(Rebase(experiment.number, base.sha, merged))
+
+    def _line(self, experiment: Experiment) -> VerdictLine:
+        line = self.snapshot.verdict_of(experiment)
+        if line is None:
+            raise AssertionError(f"experiment {experiment.number} has no verdict on this base")
+        return line
+
+    # The loop.
+
+    def _calibrated(self, calibrating: Calibrating) -> None:
+        line = write_calibration(self.draft, calibrating)
+        self.urgent = True
+        if open_incident(self.draft.lines) is not None:
+            self.after.append(AddLabels((INCIDENT_LABEL,)))
+        if isinstance(line, (CalibrationLine, AuditLine)):
+            runs = len(line.runs)
+            check_run = calibrating.job.check_run
+            self.after.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
+
+    def _resumed(self) -> None:
+        tracking = self.snapshot.tracking
+        if tracking is None or RESUME_LABEL not in tracking.labels:
+            return
+        if open_incident(self.snapshot.ledger) is not None or failing_base(self.snapshot):
+            seq = self.snapshot.ledger[-1].seq
+            self.draft.add(ResumeLine, f"resume:{seq}", by=f"label {RESUME_LABEL}")
+            self.urgent = True
+            self.after.append(RemoveLabels((RESUME_LABEL, INCIDENT_LABEL)))
+        else:
+            self.now.append(RemoveLabels((RESUME_LABEL, INCIDENT_LABEL)))
+
+    def _busy(self) -> bool:
+        """Whether the lane has a job that has not ended."""
+        measuring = any(state in (State.QUEUED, State.MEASURING) for state in self.states.values())
+        return measuring or any(item.job.status != "completed" for item in self.snapshot.calibrating)
+
+    def _next_job(self) -> Iterator[Action]:
+        """Give the free lane its next job: a calibration that is due, else the oldest experiment that waits."""
+        restarted = any(isinstance(action, StartAttempt) for action in self.now)
+        if (
+            self._busy()
+            or self.base_moves
+            or restarted
+            or paused(self.snapshot)
+            or failing_base(self.snapshot)
+        ):
+            return
+        if any(item.job.status == "completed" for item in self.snapshot.calibrating):
+            return  # what it measured decides what comes next: look again once it is in the ledger
+        calibration = calibration_request(self.snapshot, self.seed_key)
+        waiting = self._waiting()
+        if calibration is not None:
+            if calibration.purpose is Purpose.AUDIT or waiting or not self._exhausted():
+                yield StartCalibration(calibration)
+        elif waiting:
+            experiment = waiting[0]
+            attempt = experiment.attempt.number + 1 if experiment.attempt else 1
+            request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
+            self.states[experiment.number] = State.QUEUED
+            yield StartAttempt(experiment.number, experiment.head, request)
+
+    def _waiting(self) -> list[Experiment]:
+        """Experiments that could be measured now, oldest first."""
+        inputs = self.snapshot.base.inputs
+        return [
+            experiment
+            for experiment in self.snapshot.experiments
+            if self.states[experiment.number] is State.PROPOSED
+            and not experiment.objections
+            and experiment.parent_inputs == inputs
+        ]
+
+    def _exhausted(self) -> bool:
+        limit = self.snapshot.rules.limits.experiments
+        return limit is not None and self.snapshot.last_number >= limit
+
+    def _propose(self) -> Iterator[Action]:
+        snapshot = self.snapshot
+        if snapshot.proposing or snapshot.proposer_rests or self._exhausted():
+            return
+        if paused(snapshot) or failing_base(snapshot) or self.base_moves:
+            return
+        waiting = sum(state is State.PROPOSED for state in self.states.values())
+        if waiting < AHEAD:
+            yield Propose(snapshot.last_number + 1)
+
+    def _notices(self) -> Iterator[str]:
+        """Why nothing happens, in sentences."""
+        snapshot = self.snapshot
+        halted, incident, failing = paused(snapshot), open_incident(snapshot.ledger), failing_base(snapshot)
+        if halted is not None:
+            yield "stopped" if halted.reason is HoldReason.STOPPED else "paused"
+        if incident is not None:
+            yield f"incident: {incident.reason}"
+        if failing:
+            yield f"the base cannot be measured: {failing}"
+        if snapshot.proposer_rests:
+            yield f"no proposal: {snapshot.proposer_rests}"
+        if self._exhausted():
+            yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"
+
+
+def _check_run(experiment: Experiment) -> int | None:
+    return experiment.attempt.check_run if experiment.attempt else None
+
+
+def _close(experiment: Experiment, line: VerdictLine) -> Close:
+    return Close(experiment.number, Outcome.CLOSED, f"pawl:{line.verdict}", line.reason)
+
+
+def _last_log(record: Record | None) -> str:
+    """Tail of the last candidate run's log, the one that decided."""
+    runs = [run for run in (record.runs if record else ()) if run.arm is Arm.CANDIDATE]
+    return runs[-1].log if runs else ""

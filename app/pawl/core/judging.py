@@ -1,0 +1,258 @@
+"""From a job that has ended to what the ledger will say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import NormalDist, fmean
+from typing import Any
+
+from pawl.core.config import SELECT
+from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
+from pawl.core.digest import sha256
+from pawl.core.edit import unified_diff
+from pawl.core.ledger import (
+    AnyLine,
+    AuditLine,
+    CalibrationLine,
+    IncidentLine,
+    VerdictLine,
+    experiment_folder,
+    head_of,
+)
+from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
+from pawl.core.noise import upper_sigma
+from pawl.core.planning import merged_since_anchor
+from pawl.core.snapshot import Calibrating, Experiment, Job, Snapshot
+
+MAX_ATTEMPTS = 4
+"""Jobs an experiment may lose before it is given up."""
+AUDIT_ALPHA = 0.01
+AUDIT_SHARE = 0.5
+"""A measured total below this share of the claimed one is a shortfall, whatever its error."""
+
+
+@dataclass
+class Draft:
+    """Lines to append, numbered and chained behind those that are there."""
+
+    snapshot: Snapshot
+    at: str
+    lines: list[AnyLine] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: type[Any], key: str, **values: Any) -> Any:
+        """Append one line of a kind."""
+        seq, prev = head_of([*self.snapshot.ledger, *self.lines])
+        line = kind(seq=seq + 1, prev=prev, loop=self.snapshot.loop, key=key, at=self.at, **values)
+        self.lines.append(line)
+        return line
+
+
+def verdict_key(number: int, head: str, attempt: int) -> str:
+    """Names the one verdict line an attempt can have."""
+    return f"verdict:{number}:{head[:12]}:{attempt}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An attempt's end: a finding, or the request that goes on with it."""
+
+    finding: Finding | None = None
+    go_on: bool = False
+    incident: str = ""
+
+
+def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
+    """What an ended job means for its experiment.
+
+    Args:
+        request: what was asked for, as Pawl stored it.
+        job: the completed job.
+        cut_short: why the experiment is over before its plan is, in a sentence; empty if it may go on.
+    """
+    record = job.record
+    if record is not None and record.request != request.digest:
+        reason = "the record answers another request than the one that was made"
+        return Judged(_inconclusive(reason), incident=reason)
+    facts = (*request.runs, *(record.facts if record else ()))
+    try:
+        end = advance(request, facts)
+    except OutOfOrder as error:
+        reason = f"the record's runs do not follow the plan: {error}"
+        return Judged(_inconclusive(reason), incident=reason)
+    if isinstance(end, Finding):
+        return Judged(end, incident=end.incident)
+    if cut_short:
+        return Judged(_inconclusive(cut_short))
+    if record is not None and record.refused:
+        return Judged(_inconclusive(f"the runner measured nothing: {record.refused}"))
+    if request.attempt >= MAX_ATTEMPTS:
+        return Judged(
+            _inconclusive(f"{MAX_ATTEMPTS} jobs ended before the plan did ({job.trouble or job.conclusion})")
+        )
+    return Judged(go_on=True)
+
+
+def _inconclusive(reason: str) -> Finding:
+    return Finding(Verdict.INCONCLUSIVE, Stage.SCREEN, reason)
+
+
+def known_runs(request: Request, record: Record | None) -> tuple[RunFact, ...]:
+    """Every run of an attempt that is known to have been started, in order."""
+    usable = record is not None and record.request == request.digest
+    return (*request.runs, *(record.facts if usable and record else ()))
+
+
+def write_verdict(
+    draft: Draft, experiment: Experiment, request: Request, job: Job | None, finding: Finding
+) -> VerdictLine:
+    """Add an experiment's verdict, its diff and its record to a draft."""
+    record = job.record if job else None
+    runs = known_runs(request, record)
+    folder = experiment_folder(draft.snapshot.loop, experiment.number)
+    before = experiment.parent_content.decode("utf-8", errors="replace")
+    after = experiment.content.decode("utf-8", errors="replace")
+    draft.files[f"{folder}/edit.diff"] = unified_diff(request.rules.edit, before, after)
+    if job and job.record_text:
+        draft.files[f"{folder}/record.json"] = job.record_text
+    recorded: Sequence[RunRecord] = record.runs if record else ()
+    line: VerdictLine = draft.add(
+        VerdictLine,
+        verdict_key(experiment.number, experiment.head, request.attempt),
+        **_measured(request, runs, job),
+        experiment=experiment.number,
+        pull=experiment.pull,
+        head=experiment.head,
+        start=request.start,
+        inputs_after=experiment.inputs_after,
+        content=experiment.digest,
+        verdict=finding.verdict,
+        stage=finding.stage,
+        reason=finding.reason,
+        effect=finding.effect,
+        effect_sigma=finding.effect_sigma,
+        sigma=finding.sigma,
+        hypothesis=experiment.hypothesis[:500],
+        proposer=experiment.proposer,
+        predicted=experiment.predicted,
+        parameters=dict(experiment.parameters),
+        seconds_in_budget=round(sum(run.seconds for run in runs), 3),
+        seconds_outside=round(sum(run.seconds_outside for run in recorded), 3),
+    )
+    return line
+
+
+def _measured(request: Request, runs: tuple[RunFact, ...], job: Job | None) -> dict[str, Any]:
+    record = job.record if job else None
+    return {
+        "attempt": request.attempt,
+        "rules": request.rules,
+        "base": request.base,
+        "inputs": request.inputs,
+        "device": record.environment.device if record else request.calibration.device,
+        "runs": runs,
+        "seeds": request.seeds,
+        "calibration": request.calibration,
+        "procedure": request.procedure,
+        "record": sha256(job.record_text) if job and job.record_text else None,
+        "jobs": (job.id,) if job else (),
+    }
+
+
+def write_incident(draft: Draft, key: str, reason: str, experiment: int | None = None) -> None:
+    """Add an incident: nothing merges until a person resumes."""
+    draft.add(IncidentLine, f"incident:{key}", experiment=experiment, reason=reason)
+
+
+def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
+    """Add an ended calibration or audit, and the incident an audit's shortfall is."""
+    request, job = calibrating.request, calibrating.job
+    runs = known_runs(request, job.record)
+    end: Any
+    try:
+        end = advance(request, runs)
+    except OutOfOrder as error:
+        end = Calibrated(False, f"the record's runs do not follow the plan: {error}")
+    if not isinstance(end, Calibrated):
+        refused = job.record.refused if job.record else ""
+        end = Calibrated(False, refused or job.trouble or f"the job ended early ({job.conclusion})")
+    key = f"calibration:{request.number}"
+    if job.record_text:
+        draft.files[f"{draft.snapshot.loop}/calibrations/{request.number}.json"] = job.record_text
+    common = {**_measured(request, runs, job), "number": request.number}
+    if request.purpose is not Purpose.AUDIT:
+        line: AnyLine = draft.add(
+            CalibrationLine, key, **common, purpose=request.purpose, ok=end.ok, reason=_why(end, job)
+        )
+        return line
+    audit = audited([*draft.snapshot.ledger, *draft.lines], request, runs) if end.ok else None
+    line = draft.add(
+        AuditLine,
+        key,
+        **common,
+        anchor=request.baseline,
+        head_digest=request.candidate_digest,
+        claimed=audit.claimed if audit else 0.0,
+        measured=audit.measured if audit else None,
+        error=audit.error if audit else None,
+        ok=audit.ok if audit else False,
+        reason=audit.reason if audit else end.reason,
+    )
+    if audit and not audit.ok:
+        write_incident(draft, f"audit:{request.number}", audit.reason)
+    return line
+
+
+def _why(end: Calibrated, job: Job) -> str:
+    """The end of a calibration, with what the last failed run said of itself."""
+    failed = [run for run in (job.record.runs if job.record else ()) if run.status is not RunStatus.OK]
+    return (
+        f"{end.reason}: {failed[-1].reason}"[:1000]
+        if not end.ok and failed and failed[-1].reason
+        else end.reason
+    )
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the branch has really gained since the first baseline, beside what was claimed."""
+
+    claimed: float
+    measured: float
+    error: float
+    ok: bool
+    reason: str
+
+
+def audited(lines: Sequence[AnyLine], request: Request, runs: Sequence[RunFact]) -> Audit:
+    """Compare the measured total with the sum of the sealed gains.
+
+    The error is that of the difference: sigma * sqrt(1/n + 1/n) of the audit, and sigma * sqrt(1/4 + 1/2) of every seal.
+    A shortfall is one with a one-sided p below 0.01, or less than half of the claim.
+    """
+    sign = request.rules.metric.sign
+    values = {
+        arm: [run.metric[SELECT] for run in runs if run.arm is arm and SELECT in run.metric] for arm in Arm
+    }
+    measured = sign * (fmean(values[Arm.CANDIDATE]) - fmean(values[Arm.BASELINE]))
+    claims = [line for line in merged_since_anchor(lines) if line.effect is not None]
+    claimed = sum(line.effect or 0.0 for line in claims)
+    known = request.calibration
+    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
+    dials = request.procedure
+    variance = 1 / len(values[Arm.CANDIDATE]) + 1 / len(values[Arm.BASELINE])
+    variance += len(claims) * (1 / dials.seal_candidates + 1 / dials.seal_baselines)
+    error = sigma * sqrt(variance)
+    shortfall = claimed - measured
+    significant = shortfall > error * NormalDist().inv_cdf(1 - AUDIT_ALPHA)
+    if claimed > 0 and (significant or measured < AUDIT_SHARE * claimed):
+        return Audit(
+            claimed,
+            measured,
+            error,
+            False,
+            f"the branch gained {measured:.4g}, its merges claimed {claimed:.4g}",
+        )
+    return Audit(claimed, measured, error, True, f"the branch gained {measured:.4g} of {claimed:.4g} claimed")

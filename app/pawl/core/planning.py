@@ -1,0 +1,119 @@
+"""Builds measuring requests from what is seen of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_due
+from pawl.core.digest import sha256
+from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
+from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
+from pawl.core.snapshot import Experiment, Snapshot
+
+AUDIT_EVERY = 10
+"""Merges after which the branch is measured against its first baseline."""
+AUDIT_RUNS = 3
+"""Runs of each arm of an audit."""
+
+
+def experiment_request(snapshot: Snapshot, experiment: Experiment, attempt: int, seed_key: bytes) -> Request:
+    """The measurement of an experiment on the present base.
+
+    An experiment that was to keep on an earlier base is only sealed again; every other one starts at the screen.
+    """
+    procedure = Procedure()
+    identity = f"{snapshot.repository}|{snapshot.loop}|{experiment.head}|{attempt}"
+    return Request(
+        repository=snapshot.repository,
+        loop=snapshot.loop,
+        rules=snapshot.rules,
+        purpose=Purpose.EXPERIMENT,
+        number=experiment.number,
+        attempt=attempt,
+        base=snapshot.base.sha,
+        inputs=snapshot.base.inputs,
+        baseline=snapshot.base.sha,
+        candidate=experiment.head,
+        candidate_digest=experiment.digest,
+        seeds=draw_seeds(seed_key, identity, seeds_needed(procedure)),
+        calibration=calibration_of(snapshot.ledger, snapshot.base.inputs),
+        procedure=procedure,
+        start=Stage.SEAL if snapshot.was_kept(experiment.number) else Stage.SCREEN,
+    )
+
+
+def resumed(request: Request, runs: Sequence[RunFact]) -> Request:
+    """The same measurement, going on behind runs of a job that was cut off."""
+    return request.model_copy(update={"attempt": request.attempt + 1, "runs": (*request.runs, *runs)})
+
+
+def calibration_request(snapshot: Snapshot, seed_key: bytes) -> Request | None:
+    """What must be measured of the base before the next experiment; none if nothing must."""
+    base = snapshot.base
+    known = calibration_of(snapshot.ledger, base.inputs)
+    missing = runs_missing(known)
+    number = 1 + sum(isinstance(line, (CalibrationLine, AuditLine)) for line in snapshot.ledger)
+    candidate = candidate_digest = None
+    baseline = base.sha
+    if missing:
+        purpose, wanted = Purpose.POOL, missing
+    elif audit_due(snapshot.ledger):
+        purpose, wanted = Purpose.AUDIT, AUDIT_RUNS
+        anchor = first_baseline(snapshot.ledger)
+        if anchor is None:
+            return None
+        # Both arms run in the branch's tree; only the bytes of the editable file go back to the first baseline.
+        baseline, candidate, candidate_digest = anchor.base, base.sha, sha256(base.content)
+    elif sentinel_due(snapshot.ledger):
+        purpose, wanted = Purpose.SENTINEL, 1
+    else:
+        return None
+    return Request(
+        repository=snapshot.repository,
+        loop=snapshot.loop,
+        rules=snapshot.rules,
+        purpose=purpose,
+        number=number,
+        base=base.sha,
+        inputs=base.inputs,
+        baseline=baseline,
+        candidate=candidate,
+        candidate_digest=candidate_digest,
+        seeds=draw_seeds(seed_key, f"{snapshot.repository}|{snapshot.loop}|{base.sha}|c{number}", wanted),
+        calibration=known,
+        runs_wanted=wanted,
+    )
+
+
+def first_baseline(lines: Sequence[AnyLine]) -> CalibrationLine | None:
+    """The first calibration that succeeded: the anchor that every audit measures against."""
+    return next((line for line in lines if isinstance(line, CalibrationLine) and line.ok), None)
+
+
+def merged_since_anchor(lines: Sequence[AnyLine]) -> list[VerdictLine]:
+    """The verdicts whose gains the branch claims to contain, in the order of their merges."""
+    merged = [
+        line.experiment for line in lines if isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
+    ]
+    latest = {line.experiment: line for line in kept(lines)}
+    return [latest[number] for number in merged if number in latest]
+
+
+def audit_due(lines: Sequence[AnyLine]) -> bool:
+    """Whether ten merges have happened since the last audit that measured something."""
+    count = 0
+    for line in reversed(lines):
+        if isinstance(line, AuditLine) and line.measured is not None:
+            break
+        count += isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
+    return count >= AUDIT_EVERY
+
+
+def estimate_seconds(request: Request) -> float:
+    """How long the job is likely to take: every run at its budget, an experiment at one screening run."""
+    arms = 2 if request.purpose is Purpose.AUDIT else 1
+    wanted = arms * request.runs_wanted
+    if request.purpose is Purpose.EXPERIMENT:
+        dials = request.procedure
+        wanted = dials.seal_candidates + dials.seal_baselines if request.start is Stage.SEAL else 1
+    return wanted * request.rules.budget

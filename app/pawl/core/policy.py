@@ -1,0 +1,104 @@
+"""Who may merge, and what stops a loop: every reason is a value with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine
+from pawl.core.snapshot import Experiment, Snapshot
+
+PAUSED_LABEL = "pawl:paused"
+RESUME_LABEL = "pawl:resume"
+INCIDENT_LABEL = "pawl:incident"
+GOOD_CONCLUSIONS = frozenset({"success", "neutral", "skipped"})
+CALIBRATION_TRIES = 2
+"""Calibrations of one base that may fail before Pawl waits for a person."""
+
+
+class HoldReason(StrEnum):
+    """Why a keep is not merged by Pawl now."""
+
+    REVIEW = "review"
+    INCIDENT = "incident"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    PROCESS_SANDBOX = "process-sandbox"
+    SELF_REPORTED = "self-reported-metric"
+    CHECKS_PENDING = "checks-pending"
+    CHECK_FAILED = "check-failed"
+    GITHUB = "github"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A reason, and what it is about (a check's name, an incident's text, GitHub's refusal): data, never prose to trust."""
+
+    reason: HoldReason
+    detail: str = ""
+
+
+def open_incident(lines: Sequence[AnyLine]) -> IncidentLine | None:
+    """The last incident that no person has resumed from."""
+    for line in reversed(lines):
+        if isinstance(line, ResumeLine):
+            return None
+        if isinstance(line, IncidentLine):
+            return line
+    return None
+
+
+def paused(snapshot: Snapshot) -> Hold | None:
+    """Whether a person keeps the loop from starting anything new."""
+    if snapshot.stop:
+        return Hold(HoldReason.STOPPED)
+    tracking = snapshot.tracking
+    if tracking is not None and (not tracking.open or PAUSED_LABEL in tracking.labels):
+        return Hold(HoldReason.PAUSED)
+    return None
+
+
+def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
+    """Why a promoted keep may not be merged now; none if it may.
+
+    The process sandbox and self-reported metrics mean review, unless the rules accept them in so many words.
+    """
+    rules = snapshot.rules
+    halted = paused(snapshot)
+    incident = open_incident(snapshot.ledger)
+    if halted is not None:
+        return halted
+    if incident is not None:
+        return Hold(HoldReason.INCIDENT, incident.reason)
+    if rules.merge != "auto":
+        return Hold(HoldReason.REVIEW)
+    if rules.sandbox == "process" and "process-sandbox" not in rules.accept:
+        return Hold(HoldReason.PROCESS_SANDBOX)
+    if rules.self_reported and "self-reported-metric" not in rules.accept:
+        return Hold(HoldReason.SELF_REPORTED)
+    return _checks(snapshot, experiment)
+
+
+def _checks(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
+    """The repository's own checks on the final commit: all that are there must pass, all that are required must be there."""
+    for check in experiment.checks:
+        if check.status == "completed" and check.conclusion not in GOOD_CONCLUSIONS:
+            return Hold(HoldReason.CHECK_FAILED, check.name)
+    pending = [check.name for check in experiment.checks if check.status != "completed"]
+    present = {check.name for check in experiment.checks} | {f"pawl/{snapshot.loop}"}
+    pending += [name for name in snapshot.base.required_checks if name not in present]
+    return Hold(HoldReason.CHECKS_PENDING, pending[0]) if pending else None
+
+
+def failing_base(snapshot: Snapshot) -> str:
+    """Why the base cannot be measured, if its last calibrations all failed; empty otherwise."""
+    failures: list[CalibrationLine] = []
+    for line in reversed(snapshot.ledger):
+        if isinstance(line, ResumeLine):
+            break
+        if isinstance(line, CalibrationLine):
+            if line.ok or line.inputs != snapshot.base.inputs:
+                break
+            failures.append(line)
+    return failures[0].reason if len(failures) >= CALIBRATION_TRIES else ""

@@ -1,0 +1,190 @@
+"""Recomputes what the ledger claims from the ledger alone: every chain link, calibration, order of runs and verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pawl.core.calibration import calibration_of
+from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
+from pawl.core.judging import audited
+from pawl.core.ledger import (
+    AnyLine,
+    AuditLine,
+    CalibrationLine,
+    LedgerError,
+    Measured,
+    Outcome,
+    OutcomeLine,
+    VerdictLine,
+    check_chain,
+)
+from pawl.core.measurement import Purpose, Request, Stage
+
+TOLERANCE = 1e-9
+"""Relative difference of a recomputed figure: only the last digits of a sum may differ between machines."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A line that says something else than its own runs do."""
+
+    seq: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"line {self.seq}: {self.what}" if self.seq else self.what
+
+
+def request_of(line: Measured) -> Request:
+    """The request that a line's runs answered, as far as the plan depends on it."""
+    verdict = line if isinstance(line, VerdictLine) else None
+    audit = line if isinstance(line, AuditLine) else None
+    purpose, number = Purpose.AUDIT, audit.number if audit else 0
+    wanted = max((run.place for run in line.runs), default=0) + 1
+    if isinstance(line, CalibrationLine):
+        purpose, number = line.purpose, line.number
+        wanted = max(1, min(64, len(line.seeds)))
+    if audit:
+        wanted = len(line.seeds)
+    if verdict:
+        purpose, number = Purpose.EXPERIMENT, verdict.experiment
+    content = verdict.content if verdict else audit.head_digest if audit else None
+    return Request(
+        repository="",
+        loop=line.loop,
+        rules=line.rules,
+        purpose=purpose,
+        number=number,
+        attempt=line.attempt,
+        base=line.base,
+        inputs=line.inputs,
+        baseline=audit.anchor if audit else line.base,
+        candidate=verdict.head if verdict else line.base if audit else None,
+        candidate_digest=content,
+        seeds=line.seeds,
+        calibration=line.calibration,
+        procedure=line.procedure,
+        start=verdict.start if verdict else Stage.SCREEN,
+        runs_wanted=wanted,
+        runs=line.runs,
+    )
+
+
+def finding_of(line: VerdictLine) -> Finding:
+    """The finding that a verdict line's runs lead to; for a verdict that no plan reached, the line's own words."""
+    if line.runs:
+        try:
+            end = advance(request_of(line), line.runs)
+        except OutOfOrder:
+            end = None
+        if isinstance(end, Finding):
+            return end
+    return Finding(line.verdict, line.stage, line.reason, line.effect, line.effect_sigma, line.sigma)
+
+
+def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
+    """Everything in a loop's ledger that disagrees with its own runs, in order."""
+    try:
+        check_chain(lines)
+    except LedgerError as error:
+        yield Disagreement(0, str(error))
+        return
+    verdicts: dict[int, VerdictLine] = {}
+    for line in lines:
+        if isinstance(line, Measured):
+            yield from _calibration(lines, line)
+        if isinstance(line, VerdictLine):
+            verdicts[line.experiment] = line
+            yield from _verdict(line)
+        elif isinstance(line, (CalibrationLine, AuditLine)):
+            yield from _order(line)
+            if isinstance(line, AuditLine) and line.measured is not None:
+                yield from _audit(lines, line)
+        elif isinstance(line, OutcomeLine):
+            yield from _outcome(line, verdicts.get(line.experiment))
+
+
+def _calibration(lines: Sequence[AnyLine], line: Measured) -> Iterator[Disagreement]:
+    known = line.calibration
+    if known.upto >= line.seq:
+        yield Disagreement(line.seq, f"its calibration rests on line {known.upto}, which is not before it")
+        return
+    fresh = calibration_of(lines[: known.upto], line.inputs)
+    same = len(fresh.pool) == len(known.pool) and all(map(_close, fresh.pool, known.pool))
+    if not (same and _close(fresh.sigma, known.sigma) and fresh.dof == known.dof):
+        yield Disagreement(
+            line.seq,
+            f"its calibration is sigma {known.sigma:g} over {known.dof} and {len(known.pool)} pool values; "
+            f"lines 1 to {known.upto} give {fresh.sigma:g} over {fresh.dof} and {len(fresh.pool)}",
+        )
+
+
+def _verdict(line: VerdictLine) -> Iterator[Disagreement]:
+    if not line.runs:
+        if line.verdict not in (Verdict.VIOLATION, Verdict.INCONCLUSIVE):
+            yield Disagreement(
+                line.seq, f"experiment {line.experiment} was judged {line.verdict} without a run"
+            )
+        return
+    try:
+        end = advance(request_of(line), line.runs)
+    except OutOfOrder as error:
+        if line.verdict is not Verdict.INCONCLUSIVE:
+            yield Disagreement(line.seq, f"experiment {line.experiment}: {error}")
+        return
+    if not isinstance(end, Finding):
+        if line.verdict is not Verdict.INCONCLUSIVE:
+            yield Disagreement(
+                line.seq, f"experiment {line.experiment} was judged {line.verdict} before its plan ended"
+            )
+        return
+    if line.verdict is Verdict.INCONCLUSIVE and end.verdict is not Verdict.KEEP:
+        return
+    if (end.verdict, end.stage) != (line.verdict, line.stage):
+        yield Disagreement(
+            line.seq,
+            f"experiment {line.experiment} is judged {line.verdict} at {line.stage}; "
+            f"its runs say {end.verdict} at {end.stage}",
+        )
+    elif not _same(end.effect, line.effect):
+        yield Disagreement(
+            line.seq,
+            f"experiment {line.experiment} claims an effect of {line.effect}; its runs say {end.effect}",
+        )
+
+
+def _order(line: CalibrationLine | AuditLine) -> Iterator[Disagreement]:
+    try:
+        end = advance(request_of(line), line.runs)
+    except OutOfOrder as error:
+        if line.ok:
+            yield Disagreement(line.seq, f"calibration {line.number}: {error}")
+        return
+    if isinstance(line, CalibrationLine) and line.ok and not (isinstance(end, Calibrated) and end.ok):
+        yield Disagreement(line.seq, f"calibration {line.number} says it is complete; its runs say otherwise")
+
+
+def _audit(lines: Sequence[AnyLine], line: AuditLine) -> Iterator[Disagreement]:
+    audit = audited(lines[: line.seq - 1], request_of(line), line.runs)
+    if not (
+        _same(audit.measured, line.measured) and _same(audit.claimed, line.claimed) and audit.ok == line.ok
+    ):
+        yield Disagreement(
+            line.seq,
+            f"audit {line.number} says {line.measured} of {line.claimed}; its runs say {audit.reason}",
+        )
+
+
+def _outcome(line: OutcomeLine, verdict: VerdictLine | None) -> Iterator[Disagreement]:
+    if line.outcome is Outcome.MERGED and (verdict is None or verdict.verdict is not Verdict.KEEP):
+        yield Disagreement(line.seq, f"experiment {line.experiment} was merged without a verdict to keep it")
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return (one is None) == (other is None) and (one is None or other is None or _close(one, other))
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12)
