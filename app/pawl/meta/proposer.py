@@ -28,7 +28,6 @@ class Context:
 
     loop: str
     rules: Loop
-    program: str
     source: str
     """The editable file on the base."""
     number: int

@@ -1,0 +1,130 @@
+"""Reads a loop's ledger out of a clone with plain git, recomputes it and tells it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pawl.core.digest import sha256
+from pawl.core.ledger import (
+    LEDGER_BRANCH,
+    AnyLine,
+    Measured,
+    OutcomeLine,
+    VerdictLine,
+    experiment_folder,
+    parse_lines,
+)
+from pawl.core.measurement import Record
+from pawl.core.verifying import Disagreement, verify
+
+
+class HistoryError(Exception):
+    """A ledger that cannot be read; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class History:
+    """One loop's lines, and where they came from."""
+
+    loop: str
+    lines: tuple[AnyLine, ...]
+    repository: Path
+    commit: str
+
+    def verdicts(self) -> list[VerdictLine]:
+        """Verdict lines, oldest first."""
+        return [line for line in self.lines if isinstance(line, VerdictLine)]
+
+    def outcome(self, experiment: int) -> OutcomeLine | None:
+        """What became of an experiment, if it is known."""
+        lines = (line for line in self.lines if isinstance(line, OutcomeLine))
+        return next((line for line in lines if line.experiment == experiment), None)
+
+    def file(self, path: str) -> bytes | None:
+        """A file beside the ledger; none if it is not there."""
+        return _git(self.repository, "cat-file", "blob", f"{self.commit}:{path}", missing_ok=True)
+
+
+def read_histories(repository: Path, loop: str | None = None) -> list[History]:
+    """Every loop's history in a clone, or the one that is asked for.
+
+    Raises:
+        HistoryError: no clone, no ledger, or no such loop.
+        LedgerError: a line that is no ledger line.
+    """
+    commit = _ledger_commit(repository)
+    listing = _git(repository, "ls-tree", "-r", "-z", "--name-only", commit) or b""
+    paths = [path for path in listing.decode().split("\0") if path.endswith(".jsonl") and "/ledger-" in path]
+    loops = sorted({path.split("/", 1)[0] for path in paths})
+    if loop is not None and loop not in loops:
+        known = ", ".join(loops) or "none"
+        raise HistoryError(f"no loop named {loop!r} in the ledger; there are: {known}")
+    histories = []
+    for name in [loop] if loop else loops:
+        lines: list[AnyLine] = []
+        for path in sorted(path for path in paths if path.startswith(f"{name}/")):
+            text = (_git(repository, "cat-file", "blob", f"{commit}:{path}") or b"").decode()
+            lines.extend(parse_lines(text, f"{LEDGER_BRANCH}:{path}"))
+        histories.append(History(name, tuple(lines), repository, commit))
+    return histories
+
+
+def _ledger_commit(repository: Path) -> str:
+    for ref in (f"refs/heads/{LEDGER_BRANCH}", f"refs/remotes/origin/{LEDGER_BRANCH}"):
+        found = _git(repository, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", missing_ok=True)
+        if found:
+            return found.decode().strip()
+    raise HistoryError(
+        f"{repository} has no branch {LEDGER_BRANCH}: nothing was measured yet, or it was not fetched. "
+        f"Try: git -C {repository} fetch origin {LEDGER_BRANCH}:{LEDGER_BRANCH}"
+    )
+
+
+def _git(repository: Path, *arguments: str, missing_ok: bool = False) -> bytes | None:
+    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
+    if done.returncode == 0:
+        return done.stdout
+    if missing_ok and ((repository / ".git").exists() or (repository / "HEAD").exists()):
+        return None
+    problem = done.stderr.decode(errors="replace").strip().splitlines()
+    raise HistoryError(f"git cannot read {repository}: {problem[-1] if problem else 'unknown error'}")
+
+
+def disagreements(history: History) -> list[Disagreement]:
+    """Everything in a history that its own runs, or the records beside it, contradict; in order."""
+    found = list(verify(history.lines))
+    for line in history.lines:
+        if isinstance(line, VerdictLine) and line.record is not None:
+            found.extend(
+                _record(history, line, f"{experiment_folder(history.loop, line.experiment)}/record.json")
+            )
+    return sorted(found, key=lambda item: item.seq)
+
+
+def _record(history: History, line: VerdictLine, path: str) -> list[Disagreement]:
+    """The record of an experiment's last attempt is the one beside the ledger; earlier ones live in older commits."""
+    latest = [other for other in history.verdicts() if other.experiment == line.experiment][-1]
+    if latest.seq != line.seq:
+        return []
+    data = history.file(path)
+    if data is None:
+        return [Disagreement(line.seq, f"{path} is missing")]
+    if sha256(data) != line.record:
+        return [Disagreement(line.seq, f"{path} is not the record the line was made from")]
+    facts = Record.model_validate_json(data).facts
+    if tuple(line.runs[len(line.runs) - len(facts) :]) != facts:
+        return [Disagreement(line.seq, f"{path} tells of other runs than the line")]
+    return []
+
+
+def as_json(history: History) -> str:
+    """The history as one JSON array of lines."""
+    return json.dumps([line.model_dump(mode="json") for line in history.lines], indent=2)
+
+
+def runs_of(history: History) -> int:
+    """Runs that were started, over all lines."""
+    return sum(len(line.runs) for line in history.lines if isinstance(line, Measured))

@@ -1,0 +1,1 @@
+"""Look, decide, act: what brings a loop forward, and when."""

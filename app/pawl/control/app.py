@@ -1,0 +1,157 @@
+"""The App: webhooks and a timer bring its repositories forward."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from pawl import __version__
+from pawl.control.database import Database
+from pawl.control.events import ALL, INSTALLATION_EVENTS, Event
+from pawl.control.loops import RepositoryLoops
+from pawl.control.queue import LookQueue, Workers
+from pawl.control.settings import Settings
+from pawl.control.thinking import Thinker
+from pawl.core.config_file import ConfigError
+from pawl.github.act import Actor
+from pawl.github.app import App
+from pawl.github.client import Pace
+from pawl.github.errors import NotFound, RateLimited
+from pawl.github.view import RepositoryView
+
+log = structlog.get_logger(__name__)
+
+INSTALLATIONS = "*"
+"""The queue's key for "ask GitHub where the App is installed"."""
+PROPOSALS_AT_ONCE = 4
+
+
+class PawlApp:
+    """One process of the App.
+
+    Args:
+        settings: who it is, and where GitHub and its database are.
+        clock: the time now, with its zone.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.settings, self._clock = settings, clock
+        pace = Pace(
+            between_requests=min(0.25, settings.seconds_between_writes),
+            between_writes=settings.seconds_between_writes,
+        )
+        self.github = App(settings.app_id, settings.private_key, settings.api, pace)
+        self.database = Database(settings.database)
+        self.queue = LookQueue()
+        self._proposals = ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
+        self._repositories: dict[str, RepositoryLoops] = {}
+        self._guard = threading.Lock()
+        self._workers = Workers(self.queue, self._look, self._known, every=settings.timer)
+        self._known_installations = False
+
+    def start(self) -> None:
+        """Look at everything once, then at whatever webhooks and the timer name."""
+        self.queue.wake(INSTALLATIONS)
+        self._workers.start()
+
+    def stop(self) -> None:
+        """Let what runs end, and start nothing more. Nothing that is cut off is lost: the next start looks again."""
+        self._workers.stop()
+        self._proposals.shutdown(wait=False, cancel_futures=True)
+        self.database.close()
+
+    def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
+        """Take a delivery: one insert, and a note of what to look at. False if it was received before."""
+        event = Event.read(name, payload)
+        if not self.database.receive(guid, name, event.action, event.repository, self._clock()):
+            return False
+        log.info("delivery", event=name, action=event.action, repository=event.repository, delivery_id=guid)
+        if name in INSTALLATION_EVENTS:
+            self.queue.wake(INSTALLATIONS)
+        with self._guard:
+            loops = self._repositories.get(event.repository)
+        if loops is not None:
+            facets = event.stale_facets(self.github.identity.login)
+            if facets:
+                loops.note(facets)
+                self.queue.wake(event.repository)
+        return True
+
+    def ready(self) -> bool:
+        """Whether deliveries can be taken, and GitHub has said where the App is installed."""
+        return self._known_installations and self.database.ready()
+
+    def status(self) -> dict[str, Any]:
+        """What this process is and does, without any secret."""
+        with self._guard:
+            repositories = sorted(self._repositories)
+        return {
+            "name": "pawl",
+            "version": __version__,
+            "app": self.settings.app_id,
+            "repositories": len(repositories),
+        }
+
+    def _known(self) -> list[str]:
+        """Everything the timer wakes; each view is read afresh then, since a webhook may have been lost."""
+        with self._guard:
+            for loops in self._repositories.values():
+                loops.note(ALL)
+            return [INSTALLATIONS, *self._repositories]
+
+    def _look(self, key: str) -> float | None:
+        if key == INSTALLATIONS:
+            self._find_repositories()
+            return None
+        with self._guard:
+            loops = self._repositories.get(key)
+        if loops is None:
+            return None
+        try:
+            for looked in loops.look():
+                if looked.problem:
+                    log.warning(
+                        "loop cannot be looked at", repository=key, loop=looked.loop, why=looked.problem
+                    )
+        except ConfigError as error:
+            log.warning("configuration cannot be used", repository=key, why=str(error))
+        except RateLimited as limited:
+            wait = max(1.0, limited.retry_at - self._clock().timestamp())
+            log.warning("rate limited", repository=key, retry_in=round(wait))
+            return wait
+        except NotFound:
+            self.queue.wake(
+                INSTALLATIONS
+            )  # uninstalled, renamed or deleted: ask which repositories there are
+            raise
+        return None
+
+    def _find_repositories(self) -> None:
+        """Ask GitHub where the App is installed; start looking at new repositories, and forget those that went."""
+        found: dict[str, int] = {}
+        for installation in self.github.installations():
+            if installation.suspended:
+                continue
+            for name in self.github.repositories(installation.id):
+                found[name] = installation.id
+        with self._guard:
+            for name in self._repositories.keys() - found.keys():
+                del self._repositories[name]
+            new = [name for name in found if name not in self._repositories]
+            for name in new:
+                self._repositories[name] = self._loops(name, found[name])
+        self._known_installations = True
+        for name in new:
+            self.queue.wake(name)
+        self.database.forget_deliveries(self._clock())
+
+    def _loops(self, name: str, installation: int) -> RepositoryLoops:
+        repository = self.github.repository(name, installation)
+        view = RepositoryView(repository, self.database.blobs(name))
+        thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
+        return RepositoryLoops(name, view, Actor(view), thinker, self.settings.seed_key, self._clock)

@@ -1,0 +1,117 @@
+"""Pawl's own database: an inbox and a cache. It can be deleted at any time, and nothing is lost with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, delete, event, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+KEEP_DELIVERIES = timedelta(days=7)
+"""How long a delivery's id is remembered; GitHub offers deliveries for redelivery for three days."""
+MAX_BLOB = 4 * 2**20
+"""Bytes above which an object is not cached."""
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+
+class Delivery(Base):
+    """A webhook that was received, by GitHub's own id, which a redelivery shares."""
+
+    __tablename__ = "deliveries"
+    guid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    event: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64), default="")
+    repository: Mapped[str] = mapped_column(String(200), default="", index=True)
+    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class Blob(Base):
+    """A git object of some repository, which never changes under its name."""
+
+    __tablename__ = "blobs"
+    repository: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sha: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Database:
+    """The inbox and the cache behind one SQLAlchemy address."""
+
+    def __init__(self, address: str) -> None:
+        self._engine: Engine = create_engine(address)
+        self._writing = threading.Lock()
+        if address.startswith("sqlite"):
+            event.listen(self._engine, "connect", _tune_sqlite)
+        Base.metadata.create_all(self._engine)
+
+    def receive(self, guid: str, event: str, action: str, repository: str, now: datetime) -> bool:
+        """Note a delivery; false if it was noted before."""
+        values = {
+            "guid": guid,
+            "event": event,
+            "action": action,
+            "repository": repository,
+            "received_at": now,
+        }
+        with self._writing:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(Delivery).values(values))
+            except IntegrityError:
+                return False
+        return True
+
+    def forget_deliveries(self, now: datetime) -> None:
+        """Drop the ids of deliveries that can no longer come again."""
+        with self._writing, self._engine.begin() as connection:
+            connection.execute(delete(Delivery).where(Delivery.received_at < now - KEEP_DELIVERIES))
+
+    def ready(self) -> bool:
+        """Whether the database answers."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(1)).scalar() == 1
+
+    def blobs(self, repository: str) -> BlobCache:
+        """The cache of one repository's objects; no other repository's can be read through it."""
+        return BlobCache(self._engine, self._writing, repository)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+class BlobCache:
+    """Objects of one repository by their git names."""
+
+    def __init__(self, engine: Engine, writing: threading.Lock, repository: str) -> None:
+        self._engine, self._writing, self._repository = engine, writing, repository
+
+    def get(self, sha: str) -> bytes | None:
+        """The object, if it is cached."""
+        with self._engine.connect() as connection:
+            found = select(Blob.data).where(Blob.repository == self._repository, Blob.sha == sha)
+            return connection.execute(found).scalar()
+
+    def put(self, sha: str, data: bytes) -> None:
+        """Cache an object; a large one is not."""
+        if len(data) > MAX_BLOB:
+            return
+        with self._writing:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(Blob).values(repository=self._repository, sha=sha, data=data))
+            except IntegrityError:
+                return
+
+
+def _tune_sqlite(connection: object, _record: object) -> None:
+    cursor: Callable[[str], object] = connection.execute  # type: ignore[attr-defined]
+    cursor("PRAGMA journal_mode=WAL")
+    cursor("PRAGMA synchronous=NORMAL")
+    cursor("PRAGMA busy_timeout=10000")

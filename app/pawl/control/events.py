@@ -1,0 +1,67 @@
+"""What a webhook means for the cached view of a repository: which facets to read again, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Facet = Literal["refs", "pulls", "tracking", "jobs", "checks"]
+ALL: frozenset[Facet] = frozenset({"refs", "pulls", "tracking", "jobs", "checks"})
+
+_FACETS: dict[str, frozenset[Facet]] = {
+    "push": frozenset({"refs", "pulls"}),
+    "create": frozenset({"refs"}),
+    "delete": frozenset({"refs", "pulls"}),
+    "pull_request": frozenset({"pulls", "refs"}),
+    "pull_request_review": frozenset({"pulls"}),
+    "issues": frozenset({"tracking"}),
+    "check_run": frozenset({"checks"}),
+    "check_suite": frozenset({"checks"}),
+    "status": frozenset({"checks"}),
+    "workflow_run": frozenset({"jobs"}),
+    "repository": ALL,
+}
+_UNTOLD = frozenset({"requested"})
+"""Actions that tell nothing Pawl does not know: it queued the job itself."""
+INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """The part of a delivery that matters."""
+
+    name: str
+    action: str
+    repository: str
+    sender: str
+
+    @classmethod
+    def read(cls, name: str, payload: Mapping[str, Any]) -> Event:
+        """The event in a payload; parts that are missing or of another type are empty."""
+        return cls(
+            name=name,
+            action=_text(payload.get("action")),
+            repository=_text(_mapping(payload.get("repository")).get("full_name")),
+            sender=_text(_mapping(payload.get("sender")).get("login")),
+        )
+
+    def stale_facets(self, own_login: str) -> frozenset[Facet]:
+        """What to read again because of it; empty for events that tell nothing new.
+
+        Pawl's own effects are in its view already. A workflow run is never its own effect, though GitHub names the App
+        that dispatched it as the sender.
+        """
+        if self.name == "workflow_run":
+            return frozenset() if self.action in _UNTOLD else _FACETS[self.name]
+        if self.sender == own_login:
+            return frozenset()
+        return _FACETS.get(self.name, frozenset())
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,91 @@
+"""Where the App learns who it is: environment variables, overridden by the command line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+
+class SettingsError(Exception):
+    """The App cannot start like this; the text says which setting is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the App needs to start. Secrets do not show in its repr."""
+
+    app_id: int
+    private_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    api: str = "https://api.github.com"
+    database: str = "sqlite:///pawl.db"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    timer: float = 300.0
+    """Seconds between two rounds over all repositories, which heal what no webhook announced."""
+    seconds_between_writes: float = 1.0
+    """GitHub asks for a second between writes; a server of your own may not."""
+
+    @property
+    def seed_key(self) -> bytes:
+        """The secret behind all seeds: derived from the App's key, so that there is nothing else to back up."""
+        return hashlib.sha256(b"pawl seeds\0" + self.private_key.encode()).digest()
+
+
+def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
+    """Settings from PAWL_* variables; values given by name win where they are not None.
+
+    Raises:
+        SettingsError: one is missing or unusable.
+    """
+
+    def value(name: str, variable: str, default: str | None = None) -> str:
+        found = given.get(name)
+        text = str(found) if found is not None else environment.get(variable, default or "")
+        if not text and default is None:
+            raise SettingsError(
+                f"{variable} is not set. It is on the App's settings page on GitHub; see docs/app.md"
+            )
+        return text
+
+    key = environment.get("PAWL_PRIVATE_KEY", "")
+    path = given.get("private_key_file") or environment.get("PAWL_PRIVATE_KEY_FILE")
+    if path:
+        try:
+            key = Path(str(path)).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"the App's private key cannot be read from {path}: {error}") from None
+    if "PRIVATE KEY" not in key:
+        raise SettingsError(
+            "no private key: set PAWL_PRIVATE_KEY_FILE to the .pem file that GitHub gave you for the App"
+        )
+    return Settings(
+        app_id=_number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int),
+        private_key=key,
+        webhook_secret=value("webhook_secret", "PAWL_WEBHOOK_SECRET"),
+        api=value("api", "PAWL_API", "https://api.github.com"),
+        database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
+        host=value("host", "PAWL_HOST", "127.0.0.1"),
+        port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int),
+        timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float),
+        seconds_between_writes=_number(
+            "PAWL_SECONDS_BETWEEN_WRITES",
+            value("seconds_between_writes", "PAWL_SECONDS_BETWEEN_WRITES", "1"),
+            float,
+        ),
+    )
+
+
+def _number(variable: str, text: str, kind: type[N]) -> N:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise SettingsError(f"{variable} must be a number, not {text!r}") from None
+    if number < 0:
+        raise SettingsError(f"{variable} must not be negative, but is {text}")
+    return number

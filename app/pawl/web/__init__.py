@@ -1,0 +1,107 @@
+"""The App's front door: webhooks in, health out. No request thread ever talks to GitHub."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+
+MAX_BODY = 5 * 2**20
+"""Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """What the front door needs of the App behind it."""
+
+    webhook_secret: str = field(repr=False)
+    receive: Callable[[str, str, Mapping[str, Any]], bool]
+    """Takes event name, delivery id and payload; false if the delivery was received before."""
+    ready: Callable[[], bool]
+    status: Callable[[], Mapping[str, Any]]
+
+
+def create_app(door: Door) -> Flask:
+    """The Flask application.
+
+    Raises:
+        ValueError: without a webhook secret anybody could speak as GitHub, so none is no option.
+    """
+    if not door.webhook_secret:
+        raise ValueError(
+            "a webhook secret is required: set PAWL_WEBHOOK_SECRET to the one in the App's settings"
+        )
+    app = Flask("pawl")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+
+    @app.post("/webhooks")
+    def webhooks() -> Response:
+        """One delivery: signature before anything else, then one insert, then 202."""
+        body = request.get_data(cache=False)
+        if not signed(door.webhook_secret, body, request.headers.get("X-Hub-Signature-256", "")):
+            return _answer(
+                HTTPStatus.UNAUTHORIZED, "the signature does not match the body and the webhook secret"
+            )
+        event, guid = request.headers.get("X-GitHub-Event", ""), request.headers.get("X-GitHub-Delivery", "")
+        if not event or not guid or len(guid) > 64 or len(event) > 64:
+            return _answer(HTTPStatus.BAD_REQUEST, "X-GitHub-Event and X-GitHub-Delivery are required")
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            return _answer(
+                HTTPStatus.BAD_REQUEST,
+                "the body is no JSON; set the webhook's content type to application/json",
+            )
+        if not isinstance(payload, dict):
+            return _answer(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
+        fresh = door.receive(event, guid, payload)
+        return _answer(HTTPStatus.ACCEPTED, "accepted" if fresh else "seen before")
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        """Whether the process answers."""
+        return _answer(HTTPStatus.OK, "ok")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Whether deliveries can be taken."""
+        if door.ready():
+            return _answer(HTTPStatus.OK, "ready")
+        return _answer(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "the database does not answer, or the App is not known to GitHub yet",
+        )
+
+    @app.get("/")
+    def index() -> Response:
+        """What this process does, for a person who finds it."""
+        return _json(HTTPStatus.OK, door.status())
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Content-Security-Policy"] = "default-src 'none'"
+        return response
+
+    return app
+
+
+def signed(secret: str, body: bytes, signature: str) -> bool:
+    """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
+    wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
+
+
+def _answer(status: HTTPStatus, message: str) -> Response:
+    return _json(status, {"message": message})
+
+
+def _json(status: HTTPStatus, value: Mapping[str, Any]) -> Response:
+    return Response(json.dumps(value) + "\n", status=int(status), mimetype="application/json")
