@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from pawl.core.ledger import (
     parse_lines,
 )
 from pawl.core.measurement import Record
-from pawl.core.verifying import Disagreement, verify
+from pawl.core.verifying import Disagreement, finding_of, verify
+from pawl.messages import explain
 
 
 class HistoryError(Exception):
@@ -120,9 +122,55 @@ def _record(history: History, line: VerdictLine, path: str) -> list[Disagreement
     return []
 
 
-def as_json(history: History) -> str:
-    """The history as one JSON array of lines."""
-    return json.dumps([line.model_dump(mode="json") for line in history.lines], indent=2)
+def as_json_text(histories: Sequence[History]) -> str:
+    """Every line of the histories, as one JSON array."""
+    return json.dumps(
+        [line.model_dump(mode="json") for history in histories for line in history.lines], indent=2
+    )
+
+
+def table(history: History) -> str:
+    """One row for each experiment: number, verdict, stage, runs, effect and hypothesis, separated by spaces."""
+    rows = [("experiment", "verdict", "stage", "runs", "effect", "outcome", "hypothesis")]
+    for line in history.verdicts():
+        outcome = history.outcome(line.experiment)
+        sigma = "-" if line.effect_sigma is None else f"{line.effect_sigma:+.1f}s"
+        became = str(outcome.outcome) if outcome else "open"
+        what = " ".join(line.hypothesis.split())[:60]
+        rows.append(
+            (
+                str(line.experiment),
+                str(line.verdict),
+                str(line.stage),
+                str(len(line.runs)),
+                sigma,
+                became,
+                what,
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    body = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+    return "\n".join([f"loop {history.loop}", *body]) + "\n"
+
+
+def explained(histories: Sequence[History], experiment: int) -> str:
+    """How every verdict on an experiment came about.
+
+    Raises:
+        HistoryError: no such experiment, or more than one loop has it.
+    """
+    found = [
+        history for history in histories if any(line.experiment == experiment for line in history.verdicts())
+    ]
+    if not found:
+        raise HistoryError(f"no experiment {experiment} has a verdict yet")
+    if len(found) > 1:
+        raise HistoryError(f"say which: --loop {' or --loop '.join(history.loop for history in found)}")
+    lines = [line for line in found[0].verdicts() if line.experiment == experiment]
+    return "\n\n".join(explain(line, finding_of(line)) for line in lines)
 
 
 def runs_of(history: History) -> int:

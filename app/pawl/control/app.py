@@ -52,7 +52,8 @@ class PawlApp:
         self._repositories: dict[str, RepositoryLoops] = {}
         self._guard = threading.Lock()
         self._workers = Workers(self.queue, self._look, self._known, every=settings.timer)
-        self._known_installations = False
+        self._login = ""
+        """The App's own login; empty until GitHub has said where the App is installed."""
 
     def start(self) -> None:
         """Look at everything once, then at whatever webhooks and the timer name."""
@@ -76,7 +77,7 @@ class PawlApp:
         with self._guard:
             loops = self._repositories.get(event.repository)
         if loops is not None:
-            facets = event.stale_facets(self.github.identity.login)
+            facets = event.stale_facets(self._login)
             if facets:
                 loops.note(facets)
                 self.queue.wake(event.repository)
@@ -84,7 +85,7 @@ class PawlApp:
 
     def ready(self) -> bool:
         """Whether deliveries can be taken, and GitHub has said where the App is installed."""
-        return self._known_installations and self.database.ready()
+        return bool(self._login) and self.database.ready()
 
     def status(self) -> dict[str, Any]:
         """What this process is and does, without any secret."""
@@ -96,6 +97,18 @@ class PawlApp:
             "app": self.settings.app_id,
             "repositories": len(repositories),
         }
+
+    def at_rest(self) -> bool:
+        """Whether nothing waits to be looked at, and no proposal is being made."""
+        with self._guard:
+            thinking = any(loops.thinking() for loops in self._repositories.values())
+        return not thinking and self.queue.wait_idle(0)
+
+    def notices(self, repository: str) -> dict[str, tuple[str, ...]]:
+        """Why nothing happens in a repository, by loop, as the last look saw it."""
+        with self._guard:
+            loops = self._repositories.get(repository)
+        return dict(loops.notices) if loops else {}
 
     def _known(self) -> list[str]:
         """Everything the timer wakes; each view is read afresh then, since a webhook may have been lost."""
@@ -145,7 +158,7 @@ class PawlApp:
             new = [name for name in found if name not in self._repositories]
             for name in new:
                 self._repositories[name] = self._loops(name, found[name])
-        self._known_installations = True
+        self._login = self.github.identity.login
         for name in new:
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())

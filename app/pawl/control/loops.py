@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from pawl.control.events import Facet
 from pawl.control.thinking import Thinker, Thought
 from pawl.core.actions import Action, Propose, UpdateTracking
 from pawl.core.config import Loop
@@ -17,6 +16,7 @@ from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor, Moved
+from pawl.github.facets import Facet
 from pawl.github.observe import Unobservable, observe
 from pawl.github.view import RepositoryView
 from pawl.meta.registry import proposer_for
@@ -65,11 +65,17 @@ class RepositoryLoops:
         self._noting = threading.Lock()
         self._resting: dict[str, Thought] = {}
         """Loops whose proposer had nothing to offer, with what it had seen."""
+        self.notices: dict[str, tuple[str, ...]] = {}
+        """Why nothing happens, by loop, as the last look saw it."""
 
     def note(self, facets: frozenset[Facet]) -> None:
         """Something may have changed: these facets are read again by the next look."""
         with self._noting:
             self._stale |= facets
+
+    def thinking(self) -> bool:
+        """Whether a proposal is being made, or waits to be opened."""
+        return any(self._thinker.busy(loop) for loop in list(self.notices))
 
     def look(self, only: str | None = None) -> list[Looked]:
         """Look at every loop of the repository, or at one, and do what is to be done.
@@ -77,6 +83,7 @@ class RepositoryLoops:
         Raises:
             GitHubError: GitHub did not do what was asked; the view is forgotten, and the next look starts afresh.
             ConfigError: the configuration cannot be used.
+        Unobservable: there is no configuration.
         """
         with self._noting:
             stale, self._stale = self._stale, set()
@@ -97,6 +104,21 @@ class RepositoryLoops:
             self.view.forget_all()
             raise
 
+    def look_until_rest(self, only: str | None = None) -> list[Looked]:
+        """Look, wait for the proposals that were asked for, and look again: one whole round for a caller without a server.
+
+        Raises: as `look`.
+        """
+        first = self.look(only)
+        for looked in first:
+            self._thinker.wait(looked.loop)
+        again = {looked.loop: looked for looked in self.look(only)}
+        return [
+            replace(again[looked.loop], actions=(*looked.actions, *again[looked.loop].actions))
+            for looked in first
+            if looked.loop in again
+        ]
+
     def plan(self, loop: str, rules: Loop) -> tuple[Snapshot, tuple[Action, ...]]:
         """One dry round: what is seen, and what would be done.
 
@@ -113,6 +135,7 @@ class RepositoryLoops:
             self._open(loop, rules)
             for _ in range(MAX_ROUNDS):
                 snapshot, actions = self.plan(loop, rules)
+                self.notices[loop] = next((a.notices for a in actions if isinstance(a, UpdateTracking)), ())
                 changed = False
                 for action in actions:
                     if self._apply(action, snapshot):
@@ -124,6 +147,7 @@ class RepositoryLoops:
             log.info("moved", repository=self.name, loop=loop, what=str(moved))
             self.view.forget_all()
         except Unobservable as problem:
+            self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
         return Looked(loop, snapshot, tuple(done))
 

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     PlainSerializer,
     WithJsonSchema,
     model_validator,
@@ -110,7 +111,7 @@ class Metric(Rules):
         default=None,
         description="Regular expression whose first group is the metric in the run's own output.",
     )
-    range: tuple[float, float] | None = Field(
+    range: tuple[FiniteFloat, FiniteFloat] | None = Field(
         default=None,
         description="Values outside it are impossible, and a run that reports one is a violation.",
     )
@@ -212,6 +213,10 @@ class Loop(Rules):
     def _check(self) -> Loop:
         if self.edit.startswith(".github/"):
             raise ValueError("edit lies in .github, which a candidate may never touch")
+        if self.edit == self.program_path:
+            raise ValueError(
+                "edit and program are the same file; the program is for people, the other for candidates"
+            )
         if self.evaluate is None and (self.predict or self.artifact):
             raise ValueError("predict and artifact are for an evaluator; add evaluate, or remove them")
         if self.evaluate is not None and self.artifact is None:
@@ -261,9 +266,12 @@ class Loop(Rules):
 
     @property
     def input_globs(self) -> tuple[str, ...]:
-        """Files that can influence a measurement: the loop's folders, and the image's Dockerfile."""
+        """Files that can influence a measurement: the loop's folders, and the image's Dockerfile.
+
+        The editable file is one of them whatever the rules say: a keep is another base.
+        """
         if self.inputs is not None:
-            return self.inputs
+            return (*self.inputs, self.edit)
         folders = {self.folder, self.cwd}
         globs = {f"{folder}/**" if folder else "**" for folder in folders}
         if self.run.image:
@@ -320,6 +328,16 @@ class Config(Rules):
         if reserved:
             raise ValueError(f"{reserved[0]!r} is no name for a loop: Pawl's own branches use it")
         return self
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration file, for editors and for docs/configuration.md."""
+    schema = Config.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pawl's configuration, .github/pawl.yml",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
 
 
 def _join(folder: str, name: str) -> str:

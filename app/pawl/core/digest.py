@@ -53,7 +53,7 @@ def _pattern(glob: str) -> re.Pattern[str]:
             out, position = out + "[^/]", position + 1
         else:
             out, position = out + re.escape(glob[position]), position + 1
-    return re.compile(out)
+    return re.compile(out, re.DOTALL)  # a path may hold a line break
 
 
 def matches(path: str, globs: Iterable[str]) -> bool:
@@ -84,4 +84,4 @@ def inputs_digest(
         for entry in entries
         if matches(entry.path, include) and not matches(entry.path, exclude)
     )
-    return sha256("\n".join([rules, *lines]))
+    return sha256("\0".join([rules, *lines]))  # the one character that no path holds

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
+import re
+import tokenize
 import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pawl.core.digest import TreeEntry
 
@@ -51,22 +56,27 @@ def objections(path: str, base: bytes, candidate: bytes, changed_lines: int) -> 
         text = candidate.decode("utf-8")
     except UnicodeDecodeError as error:
         return (f"the file would not be UTF-8 (byte {error.start})",)
+    if path.endswith(".py") and (encoding := _declared(candidate)) not in ("utf-8", _declared(base)):
+        # Python decodes the file by its own first lines: in UTF-7 a comment can hold code.
+        return (f"{path}: it declares the encoding {encoding}, so it would not run as it reads",)
     before = base.decode("utf-8", errors="replace")
     return tuple(_objections(path, before, text, changed_lines))
 
 
 def _objections(path: str, before: str, text: str, changed_lines: int) -> Iterator[str]:
-    old, new = before.splitlines(), text.splitlines()
-    changes = [
-        line for line in difflib.unified_diff(old, new, lineterm="", n=0) if line[:3] not in ("---", "+++")
-    ]
-    count = sum(line[:1] in "+-" for line in changes)
+    old, new = _lines(before), _lines(text)
+    changes = islice(
+        difflib.unified_diff(old, new, lineterm="", n=0), 2, None
+    )  # behind the names of the files
+    count = sum(line[0] in "+-" for line in changes)
     if count > changed_lines:
         yield f"{count} lines change, {changed_lines} are allowed (limits.changed_lines)"
-    known = set(old)
+    known, returns = set(old), "\r\n" in before
     for number, line in enumerate(new, start=1):
         if line in known:
             continue
+        if returns:
+            line = line.removesuffix("\n").removesuffix("\r")
         if len(line) > MAX_LINE:
             yield f"{path}:{number}: a new line of {len(line):,} characters, {MAX_LINE} are allowed"
         hidden = next((char for char in line if _hidden(char)), None)
@@ -78,30 +88,58 @@ def _objections(path: str, before: str, text: str, changed_lines: int) -> Iterat
 
 def _hidden(char: str) -> bool:
     return (
-        unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Zl", "Zp") and char != "\t"
+        unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Zl", "Zp") and char not in "\t\n"
     ) or char in _INVISIBLE
 
 
+def _lines(text: str) -> list[str]:
+    """Lines as git counts them, with their ends; str.splitlines() would also split, and hide, at U+2028 or a form feed."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _declared(content: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(content).readline)[0].removesuffix("-sig")
+    except SyntaxError:
+        return "utf-8"  # an encoding that does not exist: Python will not run the file
+
+
 def _python(path: str, before: str, text: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _parsed(text)
+    if tree is None:
         return  # a file that does not parse dies in the first second of its run, as a crash like any other
-    known = {_shown(node) for node in _big(_parsed(before))}
+    base = _parsed(before)
+    known = {_shown(node) for node in _big(base)} if base else set()
     for node in _big(tree):
-        if _shown(node) not in known:
+        shown = _shown(node)
+        if shown is None or shown not in known:
             yield f"{path}:{node.lineno}: a literal larger than {MAX_LITERAL} characters or elements is new"
-    for walked in ast.walk(tree):
-        name = _name(walked)
-        if name is not None and not name.isascii() and name not in before:
-            yield f"{path}: the identifier {name!a} has letters outside ASCII, which can look like others"
+            break
+    if not text.isascii():
+        yield from _lookalikes(path, before, text)
 
 
-def _parsed(text: str) -> ast.AST:
+def _lookalikes(path: str, before: str, text: str) -> Iterator[str]:
+    """Names as they are written: the parser would already have made ASCII of many a letter (PEP 3131, NFKC)."""
     try:
-        return ast.parse(text)
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type in (tokenize.NAME, tokenize.ERRORTOKEN) and not token.string.isascii():
+                if token.string not in before:
+                    yield (
+                        f"{path}:{token.start[0]}: the identifier {token.string!a} has letters outside ASCII, "
+                        "which can look like others"
+                    )
+    except (tokenize.TokenError, SyntaxError):
+        yield f"{path}: it has letters outside ASCII in places that cannot be told apart"
+
+
+def _parsed(text: str) -> ast.AST | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the style of somebody else's code
+            return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
+        return None
 
 
 def _big(tree: ast.AST) -> Iterator[ast.expr]:
@@ -121,18 +159,12 @@ def _size(node: ast.expr) -> int:
     return len(node.keys) if isinstance(node, ast.Dict) else 0
 
 
-def _shown(node: ast.expr) -> str:
-    return ast.dump(node)
-
-
-def _name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.arg):
-        return node.arg
-    return node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else None
+def _shown(node: ast.expr) -> str | None:
+    """What a literal says, however it is laid out; none for one that Python itself cannot print."""
+    try:
+        return ast.dump(node)
+    except (ValueError, RecursionError):
+        return None
 
 
 def scope_objection(base: Iterable[TreeEntry], head: Iterable[TreeEntry], path: str) -> str | None:
@@ -163,9 +195,7 @@ def scope_objection(base: Iterable[TreeEntry], head: Iterable[TreeEntry], path: 
 
 def unified_diff(path: str, before: str, after: str) -> str:
     """The edit as git would show it."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
-    )
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{path}", f"b/{path}")
     out = []
     for line in lines:
         out.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")

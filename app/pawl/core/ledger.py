@@ -162,7 +162,8 @@ def parse_lines(text: str, where: str) -> list[AnyLine]:
         LedgerError: a line is no ledger line; the text names the segment and the line.
     """
     lines: list[AnyLine] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): canonical JSON may hold U+2028 and its like, which end no line here.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
             lines.append(_ADAPTER.validate_json(line))
         except ValidationError as error:

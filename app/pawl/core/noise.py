@@ -25,7 +25,9 @@ def pooled(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     for group in groups:
         if len(group) > 1:
             mean = fmean(group)
-            squares += math.fsum((value - mean) ** 2 for value in group)
+            # The mean of equal values may differ from them in its last digit, which is no noise.
+            if min(group) < max(group):
+                squares += math.fsum((value - mean) ** 2 for value in group)
             dof += len(group) - 1
     return (math.sqrt(squares / dof) if dof else 0.0), dof
 

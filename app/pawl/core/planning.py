@@ -14,6 +14,8 @@ AUDIT_EVERY = 10
 """Merges after which the branch is measured against its first baseline."""
 AUDIT_RUNS = 3
 """Runs of each arm of an audit."""
+AUDIT_TRIES = 2
+"""Audits in a row that may measure nothing before the next ten merges are waited for."""
 
 
 def experiment_request(snapshot: Snapshot, experiment: Experiment, attempt: int, seed_key: bytes) -> Request:
@@ -100,13 +102,15 @@ def merged_since_anchor(lines: Sequence[AnyLine]) -> list[VerdictLine]:
 
 
 def audit_due(lines: Sequence[AnyLine]) -> bool:
-    """Whether ten merges have happened since the last audit that measured something."""
-    count = 0
+    """Whether ten merges have happened since the last audit that measured something, or was given up."""
+    merges = failures = 0
     for line in reversed(lines):
-        if isinstance(line, AuditLine) and line.measured is not None:
-            break
-        count += isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
-    return count >= AUDIT_EVERY
+        if isinstance(line, AuditLine):
+            failures += 1
+            if line.measured is not None or failures >= AUDIT_TRIES:
+                break
+        merges += isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
+    return merges >= AUDIT_EVERY
 
 
 def estimate_seconds(request: Request) -> float:

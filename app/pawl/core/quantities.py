@@ -22,6 +22,11 @@ _BOUND = re.compile(
 )
 
 
+def _shown(text: object) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
 def parse_duration(text: str | float) -> float:
     """Seconds in ``5m``, ``1h30m``, ``90s`` or a bare number of seconds.
 
@@ -33,11 +38,11 @@ def parse_duration(text: str | float) -> float:
     else:
         match = _DURATION.fullmatch(str(text).strip())
         if match is None or not any(match.groups()):
-            raise ValueError(f"{text!r} is no duration; write for example 300s, 5m or 1h30m")
+            raise ValueError(f"{_shown(text)} is no duration; write for example 300s, 5m or 1h30m")
         hours, minutes, rest = (float(part or 0) for part in match.groups())
         seconds = hours * 3600 + minutes * 60 + rest
     if not 0 < seconds < 7 * 24 * 3600:
-        raise ValueError(f"{text!r} is no duration between 0 and 7 days")
+        raise ValueError(f"{_shown(text)} is no duration between 0 and 7 days")
     return seconds
 
 
@@ -58,10 +63,10 @@ def parse_size(text: str | int) -> int:
         ValueError: the text is no size, or is not positive.
     """
     match = _SIZE.fullmatch(str(text).strip())
-    size = int(float(match["number"]) * _UNITS[match["unit"] or "B"]) if match else 0
-    if size <= 0:
-        raise ValueError(f"{text!r} is no size; write for example 500kB, 200MB or 2GiB")
-    return size
+    size = float(match["number"]) * _UNITS[match["unit"] or "B"] if match else 0.0
+    if not 1 <= size < 2**63:
+        raise ValueError(f"{_shown(text)} is no size; write for example 500kB, 200MB or 2GiB")
+    return int(size)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Bound:
         """
         match = _BOUND.fullmatch(str(text).strip())
         if match is None:
-            raise ValueError(f"{text!r} is no bound; write for example +10%, -5%, <=4000 or >=0.9")
+            raise ValueError(f"{_shown(text)} is no bound; write for example +10%, -5%, <=4000 or >=0.9")
         if match["op"]:
             return cls(text=str(text), upper=match["op"] == "<=", limit=float(match["limit"]))
         share = float(match["percent"]) / 100

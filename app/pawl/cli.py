@@ -1,0 +1,305 @@
+"""The `pawl` command. Each command imports what it needs when it runs, so that `pawl --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="pawl",
+    help="The Karpathy loop on a GitHub repository: propose, measure, decide, merge.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Home = Annotated[
+    Path, typer.Option(help="Folder that holds everything; run again with the same one to go on.")
+]
+Port = Annotated[int, typer.Option(help="Port of the local GitHub's pages; 0 picks a free one.")]
+Experiments = Annotated[int, typer.Option(min=1, help="Stop when this many experiments are concluded.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results to this file, as JSON.")]
+LoopName = Annotated[str | None, typer.Option("--loop", help="Only this loop.")]
+Clone = Annotated[Path, typer.Argument(help="A clone of the repository.")]
+
+
+def main() -> None:
+    """Entry point: runs a command; what the user must know is one sentence on standard error, never a traceback."""
+    import click
+
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def fail(message: object, code: int = 1) -> NoReturn:
+    """Say what went wrong and leave."""
+    typer.echo(f"pawl: {message}", err=True)
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Shared options."""
+    if version:
+        from pawl import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def demo(
+    loop: Annotated[
+        str, typer.Option(help="packing (seconds, no dependency) or nanogpt (torch).")
+    ] = "packing",
+    experiments: Experiments = 12,
+    home: Home = Path(".pawl/demo"),
+    port: Port = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Run a loop on an example, end to end, against a GitHub that fits in this process."""
+    from pawl.demo.run import DemoError, run_demo
+
+    try:
+        sys.exit(run_demo(loop, experiments, home, port, json_file))
+    except DemoError as error:
+        fail(error)
+
+
+@app.command(name="try")
+def try_(
+    path: Annotated[Path, typer.Argument(help="Your repository, with its own .github/pawl.yml.")],
+    loop: LoopName = None,
+    experiments: Experiments = 12,
+    home: Annotated[Path | None, typer.Option(help="Folder that holds everything.")] = None,
+    port: Port = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Run your own repository's loop on a copy; nothing of yours is changed, and the result can be taken home."""
+    from pawl.demo.run import DemoError, run_try
+
+    try:
+        sys.exit(run_try(path, loop, experiments, home, port, json_file))
+    except DemoError as error:
+        fail(error)
+
+
+@app.command()
+def hub(
+    home: Home = Path(".pawl/hub"),
+    port: Annotated[int, typer.Option(help="Port to listen on, on loopback only.")] = 4080,
+) -> None:
+    """Run the local GitHub alone, and print its App, key, secret and tokens as JSON."""
+    from pawl.localhub import serve as serve_hub
+
+    serve_hub(home, port)
+
+
+@app.command()
+def serve(
+    app_id: Annotated[int | None, typer.Option(help="PAWL_APP_ID")] = None,
+    private_key_file: Annotated[Path | None, typer.Option(help="PAWL_PRIVATE_KEY_FILE")] = None,
+    api: Annotated[
+        str | None, typer.Option(help="PAWL_API; for GitHub Enterprise Server or a local GitHub")
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="PAWL_DATABASE, an SQLAlchemy address")] = None,
+    host: Annotated[str | None, typer.Option(help="PAWL_HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="PAWL_PORT")] = None,
+) -> None:
+    """Run the App: webhooks in, GitHub's API out. The webhook secret is read from PAWL_WEBHOOK_SECRET."""
+    import os
+
+    from pawl.commands.serve import serve as serve_app
+    from pawl.control.settings import SettingsError, read_settings
+
+    given = {"app_id": app_id, "private_key_file": private_key_file, "api": api, "database": database}
+    try:
+        serve_app(read_settings(os.environ, **given, host=host, port=port))
+    except SettingsError as error:
+        fail(error, 2)
+
+
+@app.command()
+def step(
+    repo: Annotated[str, typer.Option(help="OWNER/NAME")],
+    loop: LoopName = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the actions as JSON.")] = False,
+    api: Annotated[str | None, typer.Option(help="PAWL_API")] = None,
+) -> None:
+    """Run one round by hand: look at the loops of a repository, decide, act, and print the actions.
+
+    Signs in as the App (PAWL_APP_ID, PAWL_PRIVATE_KEY_FILE) or with GITHUB_TOKEN.
+    """
+    import os
+
+    from pawl.commands.step import StepError, run_step
+
+    try:
+        sys.exit(run_step(os.environ, repo, loop, dry_run, as_json, api))
+    except StepError as error:
+        fail(error)
+
+
+@app.command()
+def measure(
+    request: Annotated[str, typer.Option(help="File with the measuring request; - reads standard input.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for record.json; a record of the same request is gone on with.")
+    ],
+    repo: Annotated[Path, typer.Option(help="Clone that holds the commits, or can fetch them.")] = Path(),
+    sandbox: Annotated[
+        str | None, typer.Option(help="process or docker; by default what the request says.")
+    ] = None,
+) -> None:
+    """Measure one request beside the GPU, and write its record."""
+    from pawl.commands.measure import run_measure
+
+    sys.exit(run_measure(request, out, repo, sandbox))
+
+
+@app.command()
+def verify(clone: Clone = Path(), loop: LoopName = None) -> None:
+    """Recompute every verdict from the ledger alone; exit 1 at the first that disagrees."""
+    from pawl.commands.history import HistoryError, disagreements, read_histories, runs_of
+    from pawl.core.ledger import LedgerError
+
+    try:
+        for history in read_histories(clone, loop):
+            found = disagreements(history)
+            if found:
+                fail(f"{history.loop}: {found[0]}")
+            verdicts = len(history.verdicts())
+            typer.echo(
+                f"{history.loop}: {len(history.lines)} lines, {verdicts} verdicts and {runs_of(history)} runs agree"
+            )
+    except (HistoryError, LedgerError) as error:
+        fail(error)
+
+
+@app.command()
+def ledger(
+    clone: Clone = Path(),
+    loop: LoopName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every line, as one JSON array.")] = False,
+    tsv: Annotated[bool, typer.Option("--tsv", help="autoresearch's results.tsv.")] = False,
+) -> None:
+    """Print a loop's history."""
+    from pawl.commands.history import HistoryError, as_json_text, read_histories, table
+    from pawl.core.ledger import LedgerError
+    from pawl.messages import results_tsv
+
+    try:
+        histories = read_histories(clone, loop)
+    except (HistoryError, LedgerError) as error:
+        fail(error)
+    if as_json:
+        typer.echo(as_json_text(histories))
+        return
+    for history in histories:
+        typer.echo(results_tsv(history.lines) if tsv else table(history), nl=False)
+
+
+@app.command()
+def explain(
+    experiment: Annotated[int, typer.Argument(help="The experiment's number.")],
+    clone: Annotated[Path, typer.Option("--repo", help="A clone of the repository.")] = Path(),
+    loop: LoopName = None,
+) -> None:
+    """Tell how a verdict came about, run by run."""
+    from pawl.commands.history import HistoryError, explained, read_histories
+    from pawl.core.ledger import LedgerError
+
+    try:
+        typer.echo(explained(read_histories(clone, loop), experiment))
+    except (HistoryError, LedgerError) as error:
+        fail(error)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Your repository.")] = Path(),
+    loop: Annotated[str, typer.Option(help="Name of the loop.")] = "",
+    edit: Annotated[str, typer.Option(help="The one editable file.")] = "",
+    metric: Annotated[str, typer.Option(help="Name of the metric.")] = "",
+    goal: Annotated[str, typer.Option(help="minimize or maximize")] = "",
+    label: Annotated[list[str] | None, typer.Option(help="Runner label; give it several times.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+) -> None:
+    """Write a configuration, a workflow and a program skeleton."""
+    from pawl.commands.scaffold import ScaffoldError, Wishes
+    from pawl.commands.scaffold import init as write
+
+    try:
+        wishes = Wishes(loop, edit, metric, goal, tuple(label or ("self-hosted",)))
+        for written in write(path, wishes, force):
+            typer.echo(f"wrote {written}")
+        typer.echo("Next: fill in the program, then `pawl check`, then `pawl try .`")
+    except ScaffoldError as error:
+        fail(error)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Your repository.")] = Path(),
+    loop: LoopName = None,
+    runs: Annotated[
+        int, typer.Option(min=0, max=32, help="Baseline runs to measure here; 0 measures nothing.")
+    ] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what is wrong with a set-up and how to mend it, and what a loop will cost."""
+    from pawl.commands.check import run_check
+
+    sys.exit(run_check(path, loop, runs, as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of .github/pawl.yml."""
+    import json
+
+    from pawl.core.config import config_schema
+
+    typer.echo(json.dumps(config_schema(), indent=2))
+
+
+@app.command()
+def conformance(
+    repo: Annotated[str, typer.Option(help="OWNER/NAME of a repository that may be written to.")],
+    out: Annotated[Path, typer.Option(help="Where to save the transcript.")] = Path("conformance.json"),
+    api: Annotated[str | None, typer.Option(help="PAWL_API")] = None,
+) -> None:
+    """Replay on a real repository what Pawl believes about GitHub, and save the transcript."""
+    import os
+
+    from pawl.commands.conformance import ConformanceError, run_conformance
+
+    try:
+        sys.exit(run_conformance(os.environ, repo, out, api))
+    except ConformanceError as error:
+        fail(error)
+
+
+if __name__ == "__main__":
+    main()

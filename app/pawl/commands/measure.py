@@ -1,0 +1,103 @@
+"""`pawl measure`: wires the lab to a file, a job's environment and a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pawl.core.measurement import Request
+from pawl.lab import MeasureError, Options, measure, read_request
+
+TIMEOUT = 20
+"""Seconds to wait for GitHub when the attempt is claimed."""
+
+
+def run_measure(request_file: str, out: Path, repo: Path, sandbox: str | None) -> int:
+    """Measure a request and print what happens; gives the exit code."""
+    try:
+        kind: Literal["process", "docker"] | None = None
+        if sandbox is not None:
+            if sandbox not in ("process", "docker"):
+                raise MeasureError(
+                    f"no sandbox {sandbox!r}", "there are two: process and docker", "name one of them"
+                )
+            kind = "docker" if sandbox == "docker" else "process"
+        path = _request_file(request_file, out)
+        request = read_request(path)
+        job = os.environ.get("GITHUB_RUN_ID", "")
+        done = measure(
+            request,
+            Options(
+                out=out,
+                repo=repo,
+                sandbox=kind,
+                job=job,
+                claim=lambda asked: claim(asked, os.environ),
+                progress=_say,
+                hidden=(path,),
+            ),
+        )
+    except MeasureError as error:
+        print(f"pawl: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    if done.record.refused:
+        _say(f"nothing was measured: {done.record.refused}")
+        return done.exit_code or 1
+    _say(f"{len(done.record.runs)} runs recorded in {done.path}")
+    return done.exit_code
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)  # noqa: T201
+
+
+def _request_file(name: str, out: Path) -> Path:
+    """The request as a file; standard input is written beside the record first."""
+    if name != "-":
+        return Path(name)
+    text = sys.stdin.read()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "request.json"
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MeasureError(
+            f"{out} cannot be written to", str(error), "name another folder with --out"
+        ) from None
+    return path
+
+
+def claim(request: Request, environment: Mapping[str, str]) -> str:
+    """Ask GitHub whether this attempt belongs to another job; empty if it may be measured here.
+
+    Outside a job, or without a token, there is nobody to ask, and nothing to fear: Pawl reads one job's record only.
+    """
+    token, api = environment.get("GITHUB_TOKEN", ""), environment.get("GITHUB_API_URL", "")
+    run_id = environment.get("GITHUB_RUN_ID", "")
+    if not (token and api.startswith(("https://", "http://127.0.0.1", "http://localhost")) and run_id):
+        return ""
+    if not request.check_run:
+        return ""
+    address = f"{api.rstrip('/')}/repos/{request.repository}/check-runs/{request.check_run}"
+    asked = urllib.request.Request(  # noqa: S310 - the scheme was checked above
+        address, headers={"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:  # noqa: S310
+            check = json.load(answer)
+    except (urllib.error.URLError, TimeoutError, ValueError):
+        return ""  # a duplicate costs time, a refusal costs the experiment: GitHub being away is no reason to refuse
+    if check.get("status") == "completed":
+        return "this attempt has been concluded"
+    details = str(check.get("details_url") or "")
+    if check.get("status") == "in_progress" and "/actions/runs/" in details:
+        holder = details.split("/actions/runs/", 1)[1].split("/", 1)[0]
+        if holder.isdigit() and holder != run_id:
+            return f"job {holder} has taken this attempt"
+    return ""

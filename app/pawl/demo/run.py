@@ -1,0 +1,246 @@
+"""`pawl demo` and `pawl try`: a loop from beginning to end on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+
+from pawl.commands.history import HistoryError, read_histories
+from pawl.commands.serve import log_as_json
+from pawl.core.config import CONFIG_PATH, Config
+from pawl.core.config_file import ConfigError, parse_config
+from pawl.core.digest import sha256
+from pawl.core.ledger import AnyLine, VerdictLine
+from pawl.core.measurement import Record, Request
+from pawl.demo.results import Results, results
+from pawl.demo.screen import Progress, picture, tell_end
+from pawl.demo.town import OWNER, Town, git
+from pawl.lab import default_cache
+
+REFRESH = 0.25
+"""Seconds between two pictures."""
+AT_REST = 8
+"""Pictures in a row without anything to do before a run is over."""
+EXAMPLES = ("packing", "nanogpt")
+
+
+class DemoError(Exception):
+    """The run cannot be made; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    name: str
+    """``owner/name`` on the local GitHub."""
+    loop: str
+    config: Config
+    experiments: int
+    json_file: Path | None
+
+
+def run_demo(loop: str, experiments: int, home: Path, port: int, json_file: Path | None) -> int:
+    """Run an example's loop; gives the exit code.
+
+    Raises:
+        DemoError: there is no such example, or it cannot run here.
+    """
+    if loop not in EXAMPLES:
+        raise DemoError(f"no example named {loop!r}; there are {' and '.join(EXAMPLES)}")
+    source = _examples() / loop
+    if loop == "nanogpt" and find_spec("torch") is None:
+        raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
+    config = _config(source / CONFIG_PATH)
+    plan = Plan(f"{OWNER}/{loop}", loop, config, experiments, json_file)
+    with Town(home / loop, port).open() as town:
+        if not town.has(plan.name):
+            town.publish(plan.name, source, f"The example {loop}, as it is before anybody has tuned it")
+        return _run(town, plan)
+
+
+def run_try(
+    path: Path, loop: str | None, experiments: int, home: Path | None, port: int, json_file: Path | None
+) -> int:
+    """Run a loop of the user's own repository on a copy; gives the exit code.
+
+    The copy holds what is committed and, in one more commit, what lies in the working tree and git does not ignore.
+
+    Raises:
+        DemoError: the repository has no usable loop.
+    """
+    top = git(path, "rev-parse", "--show-toplevel") if path.is_dir() else None
+    if top is None:
+        raise DemoError(
+            f"{path} is no git repository; run `git init` there, commit your files, and try again"
+        )
+    path = Path(top)
+    config = _config(path / CONFIG_PATH)
+    loop = loop or next(iter(config.loops))
+    if loop not in config.loops:
+        raise DemoError(f"{CONFIG_PATH} has no loop named {loop!r}; it has {', '.join(config.loops)}")
+    head = git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if head is None:
+        raise DemoError(f"{path} has no commit yet; commit your files, and try again")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-.") or "repository"
+    plan = Plan(f"{OWNER}/{name}", loop, config, experiments, json_file)
+    home = home or default_cache() / "try" / f"{name}-{sha256(str(path))[:8]}"
+    branch = config.loops[loop].branch
+    with Town(home, port).open() as town:
+        if not town.has(plan.name):
+            town.publish_copy(plan.name, path, branch)
+        code = _run(town, plan)
+        result = f"result/{loop}"
+        if town.take_home(plan.name, head, branch, result):
+            address = town.git_folder(plan.name)
+            Console().print(f"take it home   git -C {path} fetch {address} {result}:{result}", soft_wrap=True)
+        return code
+
+
+def _examples() -> Path:
+    """The examples: beside the sources in a checkout, inside the package when it was installed."""
+    here = Path(__file__).resolve()
+    for folder in (here.parents[3] / "examples", here.parents[1] / "examples"):
+        if (folder / "packing").is_dir():
+            return folder
+    raise DemoError("the examples were not installed with this package; run `make demo` in a checkout")
+
+
+def _config(path: Path) -> Config:
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), CONFIG_PATH)
+    except FileNotFoundError:
+        raise DemoError(f"there is no {path}; `pawl init` writes a first one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DemoError(f"{path} cannot be read: {error}") from None
+    except ConfigError as error:
+        raise DemoError(f"the configuration cannot be used:\n{error}") from None
+
+
+def _run(town: Town, plan: Plan) -> int:
+    """Bring the loop forward until its experiments are concluded, and show it meanwhile."""
+    rules = plan.config.loops[plan.loop]
+    town.configure(plan.name, plan.loop, plan.experiments, rules.branch)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    log_as_json(plan_log(town.home))
+    town.runner.start()
+    town.start_app(plan.name)
+    watch = Watch(town, plan)
+    console = Console()
+    pages = f"{town.server.url}/{plan.name}"
+    try:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            said = ""
+            while not watch.over():
+                progress = watch.progress()
+                now = datetime.now(UTC)
+                if console.is_terminal:
+                    live.update(
+                        picture(watch.results(pages), progress, watch.notices(), now, pages), refresh=True
+                    )
+                elif (line := watch.news(progress, now)) != said:
+                    said = line
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+                time.sleep(REFRESH)
+    except KeyboardInterrupt:
+        console.print("stopped; run the same command again to go on")
+        return 130
+    found = watch.results(pages)
+    tell_end(console, found, pages, f"{pages}.git")
+    if plan.json_file is not None:
+        plan.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+    for notice in watch.notices():
+        console.print(notice, markup=False, highlight=False)
+    if console.is_terminal and sys.stdin.isatty():
+        console.print("the pages stay up until you press Ctrl-C")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0 if len(found.experiments) >= plan.experiments else 1
+
+
+def plan_log(home: Path) -> TextIO:
+    """Where the App's own log goes while its screen is in use."""
+    return (home / "pawl.log").open("a", encoding="utf-8")
+
+
+class Watch:
+    """Reads how far a run has come: from the ledger as anyone could, and from the record that is being written."""
+
+    def __init__(self, town: Town, plan: Plan) -> None:
+        self._town, self._plan = town, plan
+        self._folder = town.git_folder(plan.name)
+        self._lines: tuple[AnyLine, ...] = ()
+        self._requests: dict[int, int] = {}
+        self._counted = 0
+        self._rest = 0
+
+    def over(self) -> bool:
+        """Whether there has been nothing to do for a while: all experiments concluded, or no way forward."""
+        self._read()
+        town = self._town
+        idle = town.runner.running is None and town.at_rest() and town.hub.wait_idle(0)
+        done = (
+            len({line.experiment for line in self._lines if isinstance(line, VerdictLine)})
+            >= self._plan.experiments
+        )
+        self._rest = self._rest + 1 if idle and (done or self.notices()) else 0
+        return self._rest >= AT_REST
+
+    def _read(self) -> None:
+        try:
+            found = read_histories(self._folder, self._plan.loop)[0].lines
+        except HistoryError:
+            return  # no verdict and no calibration yet
+        if len(found) == len(self._lines):
+            return
+        for line in found[len(self._lines) :]:
+            if isinstance(line, VerdictLine):
+                total = self._town.hub.api_requests(self._plan.name)
+                number = line.experiment
+                self._requests[number] = self._requests.get(number, 0) + total - self._counted
+                self._counted = total
+            else:
+                self._counted = self._counted or self._town.hub.api_requests(self._plan.name)
+        self._lines = found
+
+    def results(self, pages: str) -> Results:
+        """What the run has come to so far."""
+        return results(self._lines, self._plan.config.loops[self._plan.loop].metric, pages, self._requests)
+
+    def progress(self) -> Progress | None:
+        """The job that runs now."""
+        running = self._town.runner.running
+        if running is None:
+            return None
+        try:
+            request = Request.model_validate_json(running.request)
+            text = (running.out / "record.json").read_text(encoding="utf-8")
+            record: Record | None = Record.model_validate_json(text)
+        except (OSError, ValueError):
+            return Progress(Request.model_validate_json(running.request), None)
+        return Progress(request, record)
+
+    def notices(self) -> list[str]:
+        """Why nothing happens, as the App's last look saw it."""
+        return list(self._town.notices(self._plan.name, self._plan.loop))
+
+    def news(self, progress: Progress | None, now: datetime) -> str:
+        """One line for a log: what runs, or what was concluded last."""
+        found = self.results("").experiments
+        last = f"{len(found)} of {self._plan.experiments} concluded"
+        if found:
+            last += f", last: experiment {found[-1].number} {found[-1].verdict}"
+        return f"{last}; {progress.brief() if progress else 'no job'}"

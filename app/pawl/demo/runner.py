@@ -1,0 +1,180 @@
+"""A self-hosted runner of one machine: takes a dispatched job, checks the base out, measures, uploads the record."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pawl.localhub import Hub
+
+ARTIFACT = "pawl-record"
+POLL = 0.05
+"""Seconds between two looks at whether a running job was cancelled."""
+STOPPING = 20.0
+"""Seconds a job gets to write its record down when it is stopped."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The job that runs now."""
+
+    title: str
+    out: Path
+    request: str
+
+
+class LocalRunner:
+    """Takes one job after another in a thread of its own.
+
+    Args:
+        hub: whose jobs to take.
+        home: folder for clones and records.
+        python: the interpreter that has Pawl; its folder comes first on the jobs' PATH.
+    """
+
+    def __init__(self, hub: Hub, home: Path, name: str = "local", python: str = sys.executable) -> None:
+        self._hub, self._home, self._name, self._python = hub, home, name, python
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="runner", daemon=True)
+        self.running: Running | None = None
+
+    def start(self) -> None:
+        """Finish what a killed predecessor left behind, then take jobs."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._hub.actions.register_runner(self._name, ["self-hosted"])
+        for job in self._hub.actions.lost_jobs(self._name):
+            self._hand_in(job, "cancelled")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the running job, which writes its record down first. Stopping what was never started does nothing."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(STOPPING + 5)
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            job = self._hub.actions.acquire_job(self._name, timeout=0.5)
+            if job is not None:
+                self._run(job)
+
+    def _run(self, job: Mapping[str, Any]) -> None:
+        conclusion = "failure"
+        try:
+            self._hub.actions.start_job(job["job_id"])
+            clone = self._checkout(job)
+            conclusion = self._measure(job, clone)
+        except (OSError, subprocess.SubprocessError) as error:
+            self._hub.actions.append_log(job["job_id"], f"the runner failed: {error}\n")
+        finally:
+            self.running = None
+            self._hand_in(job, conclusion)
+
+    def _out(self, job: Mapping[str, Any]) -> Path:
+        return self._home / "records" / str(job["job_id"])
+
+    def _checkout(self, job: Mapping[str, Any]) -> Path:
+        """What actions/checkout does: the commit the job was dispatched on, with the job's read-only token."""
+        clone = self._home / "work" / job["repository"]
+        environment = _git_environment(job)
+        if not (clone / ".git").is_dir():
+            clone.parent.mkdir(parents=True, exist_ok=True)
+            self._git(None, "clone", "--quiet", job["clone_url"], str(clone), environment=environment)
+        else:
+            self._git(clone, "remote", "set-url", "origin", job["clone_url"], environment=environment)
+            self._git(clone, "fetch", "--quiet", "origin", job["head_branch"], environment=environment)
+        self._git(clone, "checkout", "--quiet", "--force", job["head_sha"], environment=environment)
+        return clone
+
+    def _git(self, clone: Path | None, *arguments: str, environment: Mapping[str, str]) -> None:
+        where = ["-C", str(clone)] if clone else []
+        subprocess.run(
+            ["git", *where, *arguments], env=dict(environment), check=True, capture_output=True, timeout=120
+        )
+
+    def _measure(self, job: Mapping[str, Any], clone: Path) -> str:
+        out = self._out(job)
+        out.mkdir(parents=True, exist_ok=True)
+        request = out / "request.json"
+        request.write_text(job["inputs"]["request"], encoding="utf-8")
+        self.running = Running(job["inputs"].get("title", ""), out, job["inputs"]["request"])
+        command = [self._python, "-m", "pawl", "measure", "--request", str(request), "--out", str(out)]
+        with (out / "log.txt").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "--repo", str(clone)],
+                env=self._environment(job),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+            cancelled = self._wait(job, process)
+        text = (out / "log.txt").read_text(encoding="utf-8", errors="replace")
+        self._hub.actions.append_log(job["job_id"], text)
+        if cancelled:
+            return "cancelled"
+        return "success" if process.returncode == 0 else "failure"
+
+    def _wait(self, job: Mapping[str, Any], process: subprocess.Popen[bytes]) -> bool:
+        """Until the job has ended; true if it was cancelled or this runner was stopped."""
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)
+            if self._stopped.is_set() or self._hub.actions.cancel_requested(job["job_id"]):
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(STOPPING)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                return True
+        return False
+
+    def _environment(self, job: Mapping[str, Any]) -> dict[str, str]:
+        """What a job on GitHub's runner finds in its environment, as far as Pawl reads it."""
+        kept = {
+            name: os.environ[name]
+            for name in ("HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME")
+            if name in os.environ
+        }
+        return {
+            **kept,
+            "PATH": os.pathsep.join([str(Path(self._python).parent), os.environ.get("PATH", os.defpath)]),
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_API_URL": job["api_url"],
+            "GITHUB_REPOSITORY": job["repository"],
+            "GITHUB_RUN_ID": str(job["run_id"]),
+            "GITHUB_TOKEN": job["token"],
+        }
+
+    def _hand_in(self, job: Mapping[str, Any], conclusion: str) -> None:
+        """Upload the record, if there is one, whatever became of the job; then say that it is over."""
+        record = self._out(job) / "record.json"
+        if record.is_file():
+            self._hub.actions.upload_artifact(
+                job["job_id"], ARTIFACT, {"record.json": record.read_bytes()}, overwrite=True
+            )
+        self._hub.actions.complete_job(job["job_id"], conclusion)
+
+
+def _git_environment(job: Mapping[str, Any]) -> dict[str, str]:
+    """Git's environment for one job: nothing of the user's configuration, and the token outside of any argument list."""
+    credentials = base64.b64encode(f"x-access-token:{job['token']}".encode()).decode()
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraheader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {credentials}",
+    }

@@ -1,0 +1,120 @@
+"""What a person sees in the terminal while a local run goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from pawl.core.measurement import Purpose, Record, Request, RunStatus
+from pawl.core.quantities import format_duration
+from pawl.demo.results import Results, Row
+
+COLOURS = {
+    "keep": "green",
+    "discard": "dim",
+    "inconclusive": "yellow",
+    "crash": "red",
+    "violation": "bold red",
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The measuring job that runs now."""
+
+    request: Request
+    record: Record | None
+
+    def brief(self) -> str:
+        """The job by name and number of runs."""
+        what = "experiment" if self.request.purpose is Purpose.EXPERIMENT else str(self.request.purpose)
+        count = len(self.request.runs) + (len(self.record.runs) if self.record else 0)
+        return f"{what} {self.request.number}, run {count}"
+
+    def line(self, now: datetime) -> str:
+        """The job in one line: what, which run, and the time left in its budget."""
+        request = self.request
+        what = (
+            f"experiment {request.number}"
+            if request.purpose is Purpose.EXPERIMENT
+            else f"calibration {request.number}"
+        )
+        if self.record is None or not self.record.runs:
+            return f"{what} ({request.purpose}): preparing"
+        run = self.record.runs[-1]
+        count = len(request.runs) + len(self.record.runs)
+        if run.status is not RunStatus.STARTED:
+            return f"{what}: {run.stage}, run {count} scored"
+        try:
+            spent = (now - datetime.fromisoformat(run.started_at)).total_seconds()
+        except (ValueError, TypeError):
+            spent = 0.0
+        left = request.rules.budget - spent
+        time = f"{left:.0f}s left of {format_duration(request.rules.budget)}" if left > 0 else "evaluating"
+        return f"{what}: {run.stage}, run {count} ({run.arm}), {time}"
+
+
+def header(results: Results) -> str:
+    """Baseline, best and gain in one line."""
+    if results.baseline is None:
+        return f"{results.metric}: the baseline is being measured"
+    sigma = f", {results.gain / results.sigma:+.1f} sigma" if results.sigma else ""
+    return (
+        f"{results.metric} ({results.goal}): baseline {results.baseline:.5g}, best {results.best:.5g} "
+        f"({results.gain:+.4g} better{sigma})"
+    )
+
+
+def table(results: Results) -> Table:
+    """All experiments, one a row."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("#", "verdict", "outcome", "stage"):
+        shown.add_column(name, no_wrap=True)
+    for name in ("runs", "effect", "sigma"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("hypothesis", overflow="ellipsis", no_wrap=True, ratio=1)
+    for row in results.experiments:
+        shown.add_row(*_cells(row), style=COLOURS.get(row.verdict, ""))
+    return shown
+
+
+def _cells(row: Row) -> list[Text]:
+    effect = "" if row.effect is None else f"{row.effect:+.4g}"
+    sigma = "" if row.effect_sigma is None else f"{row.effect_sigma:+.1f}"
+    cells = [
+        str(row.number),
+        row.verdict,
+        row.outcome,
+        row.stage,
+        str(row.runs),
+        effect,
+        sigma,
+        row.hypothesis,
+    ]
+    return [Text(cell) for cell in cells]  # Text is never read as markup: a hypothesis is data
+
+
+def picture(
+    results: Results, progress: Progress | None, notices: list[str], now: datetime, pages: str
+) -> Group:
+    """The whole screen."""
+    busy = progress.line(now) if progress else "waiting for the next job"
+    parts = [
+        Text(f"watch it at {pages}", style="dim"),
+        Text(header(results), style="bold"),
+        Text(busy, style="cyan"),
+    ]
+    parts += [Text(notice, style="yellow") for notice in notices]
+    return Group(*parts, table(results))
+
+
+def tell_end(console: Console, results: Results, pages: str, clone: str) -> None:
+    """The last words: all experiments, and where to look further."""
+    console.print(table(results))
+    console.print(Text(header(results), style="bold"))
+    console.print(Text(f"pull requests  {pages}/pulls"))
+    console.print(Text(f"ledger         git clone {clone} && pawl verify && pawl ledger"))

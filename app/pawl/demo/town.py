@@ -1,0 +1,200 @@
+"""A whole small world in one process: a GitHub, a repository on it, the App installed there, and one runner."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pawl.commands.scaffold import workflow
+from pawl.commands.serve import AppServer
+from pawl.control.settings import Settings
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
+from pawl.demo.runner import LocalRunner
+from pawl.localhub import Hub, HubServer
+
+OWNER = "you"
+TIMER = 15.0
+"""Seconds between two rounds over everything; on one machine a look costs milliseconds."""
+
+
+class Town:
+    """Everything that a loop needs, in a folder that can be closed and opened again.
+
+    Args:
+        home: the folder.
+        port: of the local GitHub; 0 for a free one.
+    """
+
+    def __init__(self, home: Path, port: int = 0) -> None:
+        self.home = home
+        self.hub = Hub.open(home / "github")
+        self.server = HubServer(self.hub, port=port)
+        self.runner = LocalRunner(self.hub, home / "runner")
+        self.app: AppServer | None = None
+        self.token = ""
+
+    @contextmanager
+    def open(self) -> Iterator[Town]:
+        """The local GitHub is up; afterwards everything that was started is stopped."""
+        self.server.start()
+        self.token = self.hub.create_user(OWNER)
+        try:
+            yield self
+        finally:
+            self.runner.stop()
+            if self.app is not None:
+                self.app.stop()
+            self.server.stop()
+            self.hub.close()
+
+    def has(self, name: str) -> bool:
+        """Whether a repository is there already."""
+        return any(repository["full_name"] == name for repository in self.hub.repositories())
+
+    def publish(self, name: str, files: Path, message: str, branch: str = "main") -> None:
+        """Create a repository and push a folder to it, with git, as its owner would."""
+        self.hub.create_repository(name, private=True, default_branch=branch)
+        with tempfile.TemporaryDirectory(prefix="pawl-publish-") as folder:
+            work = Path(folder) / "work"
+            shutil.copytree(files, work, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            _git(work, "init", "--quiet", f"--initial-branch={branch}")
+            self._commit_and_push(work, name, message, branch)
+
+    def publish_copy(self, name: str, clone: Path, branch: str) -> None:
+        """Create a repository from a user's: its commits, and one more for what lies uncommitted in the working tree."""
+        self.hub.create_repository(name, private=True, default_branch=branch)
+        with tempfile.TemporaryDirectory(prefix="pawl-copy-") as folder:
+            work = Path(folder) / "work"
+            _git(None, "clone", "--quiet", "--no-hardlinks", str(clone), str(work))
+            listed = _git(clone, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+            for path in filter(None, listed.split("\0")):
+                source, target = clone / path, work / path
+                if source.is_symlink() or source.is_file():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.unlink(missing_ok=True)
+                    shutil.copy2(source, target, follow_symlinks=False)
+                elif not source.exists():
+                    target.unlink(missing_ok=True)
+            if _git(work, "status", "--porcelain"):
+                self._commit_and_push(work, name, "What lies uncommitted in the working tree", branch)
+            else:
+                _git(work, "push", "--quiet", self._address(name), f"HEAD:refs/heads/{branch}")
+
+    def take_home(self, name: str, head: str, branch: str, result: str) -> bool:
+        """Put what was merged on top of the user's own commit, as a branch; false if nothing was, or it does not fit."""
+        with tempfile.TemporaryDirectory(prefix="pawl-home-") as folder:
+            work = Path(folder) / "work"
+            _git(None, "clone", "--quiet", "--branch", branch, self._address(name), str(work))
+            merged = _git(
+                work, "log", "--reverse", "--format=%H", "--grep=^Pawl-Record: ", f"{head}..HEAD"
+            ).split()
+            if not merged:
+                return False
+            _git(work, "checkout", "--quiet", "--detach", head)
+            try:
+                _git(work, *_author(), "cherry-pick", "--allow-empty", *merged)
+            except OSError:
+                return False
+            _git(work, "push", "--quiet", "--force", self._address(name), f"HEAD:refs/heads/{result}")
+            return True
+
+    def git_folder(self, name: str) -> Path:
+        """The bare repository itself: plain git reads it while the local GitHub is up and when it is not."""
+        return Path(self.hub.git(self.hub.repository(name)).path)
+
+    def at_rest(self) -> bool:
+        """Whether the App has nothing to look at, and no job waits for the runner."""
+        return self.app is not None and self.app.app.at_rest() and not self.hub.store.all("queue")
+
+    def notices(self, name: str, loop: str) -> tuple[str, ...]:
+        """Why nothing happens, in sentences."""
+        return self.app.app.notices(name).get(loop, ()) if self.app else ()
+
+    def configure(self, name: str, loop: str, experiments: int, branch: str) -> None:
+        """See that the workflow is there and that the loop ends after so many experiments; pushed only if it changes."""
+        with tempfile.TemporaryDirectory(prefix="pawl-configure-") as folder:
+            work = Path(folder) / "work"
+            _git(None, "clone", "--quiet", "--branch", branch, self._address(name), str(work))
+            config = work / CONFIG_PATH
+            config.write_text(
+                limited(config.read_text(encoding="utf-8"), loop, experiments), encoding="utf-8"
+            )
+            target = work / WORKFLOW_PATH
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(workflow(), encoding="utf-8")
+            if _git(work, "status", "--porcelain"):
+                self._commit_and_push(work, name, "Configure the loop", branch)
+
+    def start_app(self, name: str) -> None:
+        """Run the App against this GitHub, and install it on the repository, which it learns from a webhook."""
+        registration = self.hub.app
+        settings = Settings(
+            app_id=registration.id,
+            private_key=registration.private_key_pem,
+            webhook_secret=registration.webhook_secret,
+            api=self.server.api_url,
+            database=f"sqlite:///{self.home / 'pawl.db'}",
+            port=0,
+            timer=TIMER,
+            seconds_between_writes=0.0,
+        )
+        self.app = AppServer(settings)
+        self.hub.set_webhook_url(f"{self.app.address}/webhooks")
+        self.app.start()
+        self.hub.install(name)
+
+    def _commit_and_push(self, work: Path, name: str, message: str, branch: str) -> None:
+        _git(work, "add", "--all", "--force", ".")
+        _git(work, *_author(), "commit", "--quiet", "--message", message)
+        _git(work, "push", "--quiet", self._address(name), f"HEAD:refs/heads/{branch}")
+
+    def _address(self, name: str) -> str:
+        """Where git finds a repository, as its owner. The token opens nothing but this folder's own GitHub."""
+        return self.server.url.replace("://", f"://{OWNER}:{self.token}@") + f"/{name}.git"
+
+
+def limited(text: str, loop: str, experiments: int) -> str:
+    """A configuration whose loop stops by itself; comments and order are kept."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    document = yaml.load(text)
+    rules = document["loops"][loop]
+    if (rules.get("limits") or {}).get("experiments") == experiments:
+        return text
+    rules.setdefault("limits", {})["experiments"] = experiments
+    written = io.StringIO()
+    yaml.dump(document, written)
+    return written.getvalue()
+
+
+def _author() -> list[str]:
+    return ["-c", f"user.name={OWNER}", "-c", f"user.email={OWNER}@users.noreply.github.com"]
+
+
+def git(work: Path, *arguments: str) -> str | None:
+    """What a git command that only reads says; none where it fails."""
+    try:
+        return _git(work, *arguments).strip()
+    except OSError:
+        return None
+
+
+def _git(work: Path | None, *arguments: str) -> str:
+    where = ["-C", str(work)] if work else []
+    quiet = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "credential.helper="]
+    done = subprocess.run(
+        ["git", *where, *quiet, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise OSError(f"git {arguments[0]} failed: {said[-1]}")
+    return done.stdout

