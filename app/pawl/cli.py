@@ -28,16 +28,9 @@ Clone = Annotated[Path, typer.Argument(help="A clone of the repository.")]
 
 
 def main() -> None:
-    """Entry point: runs a command; what the user must know is one sentence on standard error, never a traceback."""
-    import click
-
+    """Entry point: what the user must know is one sentence on standard error, never a traceback."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app()
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -50,14 +50,19 @@ class History:
         return _git(self.repository, "cat-file", "blob", f"{self.commit}:{path}", missing_ok=True)
 
 
-def read_histories(repository: Path, loop: str | None = None) -> list[History]:
+def read_histories(repository: Path, loop: str | None = None, commit: str = "") -> list[History]:
     """Every loop's history in a clone, or the one that is asked for.
+
+    Args:
+        repository: the clone.
+        loop: only this loop.
+        commit: of the ledger's branch; by default the branch's tip.
 
     Raises:
         HistoryError: no clone, no ledger, or no such loop.
         LedgerError: a line that is no ledger line.
     """
-    commit = _ledger_commit(repository)
+    commit = commit or _ledger_commit(repository)
     listing = _git(repository, "ls-tree", "-r", "-z", "--name-only", commit) or b""
     paths = [path for path in listing.decode().split("\0") if path.endswith(".jsonl") and "/ledger-" in path]
     loops = sorted({path.split("/", 1)[0] for path in paths})

@@ -9,8 +9,7 @@ import threading
 from typing import TextIO
 
 import structlog
-import waitress
-from waitress.server import BaseWSGIServer, MultiSocketServer
+from waitress.server import create_server
 
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
@@ -29,7 +28,7 @@ class AppServer:
     def __init__(self, settings: Settings) -> None:
         self.app = PawlApp(settings)
         door = Door(settings.webhook_secret, self.app.receive, self.app.ready, self.app.status)
-        self._server: BaseWSGIServer | MultiSocketServer = waitress.create_server(
+        self._server = create_server(
             create_app(door), host=settings.host, port=settings.port, threads=THREADS, ident="pawl"
         )
         self.port: int = getattr(self._server, "effective_port", settings.port)

@@ -21,8 +21,7 @@ from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
 from pawl.github.act import Actor
 from pawl.github.app import App, Token
-from pawl.github.errors import GitHubError
-from pawl.github.observe import Unobservable
+from pawl.github.errors import GitHubError, Unobservable
 from pawl.github.view import RepositoryView
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
@@ -85,10 +84,9 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
 
 def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:
     looked = []
-    for loop, rules in loops.view.config().loops.items():
-        if only is None or loop == only:
-            snapshot, actions = loops.plan(loop, rules)
-            looked.append(Looked(loop, snapshot, actions))
+    for loop, rules in loops.rules(only).items():
+        snapshot, actions = loops.plan(loop, rules)
+        looked.append(Looked(loop, snapshot, actions))
     return looked
 
 

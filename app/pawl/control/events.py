@@ -8,21 +8,19 @@ from typing import Any
 
 from pawl.github.facets import Facet
 
-ALL = frozenset(Facet) - {Facet.RECORDS, Facet.ENDINGS}
-"""Everything that can change. What a job handed in cannot."""
+ALL: frozenset[Facet] = frozenset({"refs", "pulls", "tracking", "jobs", "checks"})
 
-_REFS = frozenset({Facet.REFS, Facet.STOP, Facet.BRANCHES})
 _FACETS: dict[str, frozenset[Facet]] = {
-    "push": _REFS | {Facet.PULLS, Facet.CONFIG},
-    "create": _REFS,
-    "delete": _REFS | {Facet.PULLS},
-    "pull_request": _REFS | {Facet.PULLS},
-    "pull_request_review": frozenset({Facet.PULLS}),
-    "issues": frozenset({Facet.TRACKING}),
-    "check_run": frozenset({Facet.CHECKS, Facet.CHECK}),
-    "check_suite": frozenset({Facet.CHECKS}),
-    "status": frozenset({Facet.STATUSES}),
-    "workflow_run": frozenset({Facet.JOBS}),
+    "push": frozenset({"refs", "pulls"}),
+    "create": frozenset({"refs"}),
+    "delete": frozenset({"refs", "pulls"}),
+    "pull_request": frozenset({"refs", "pulls"}),
+    "pull_request_review": frozenset({"pulls"}),
+    "issues": frozenset({"tracking"}),
+    "check_run": frozenset({"checks"}),
+    "check_suite": frozenset({"checks"}),
+    "status": frozenset({"checks"}),
+    "workflow_run": frozenset({"jobs"}),
     "repository": ALL,
 }
 _UNTOLD = frozenset({"requested"})

@@ -10,14 +10,15 @@ from datetime import datetime
 import structlog
 
 from pawl.control.thinking import Thinker, Thought
-from pawl.core.actions import Action, Propose, UpdateTracking
+from pawl.core.actions import Action, Merge, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.snapshot import Snapshot
-from pawl.github.act import Actor, Moved
+from pawl.github.act import Actor
+from pawl.github.errors import Moved, Refused, Unobservable
 from pawl.github.facets import Facet
-from pawl.github.observe import Unobservable, observe
+from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
 from pawl.meta.registry import proposer_for
 
@@ -65,6 +66,8 @@ class RepositoryLoops:
         self._noting = threading.Lock()
         self._resting: dict[str, Thought] = {}
         """Loops whose proposer had nothing to offer, with what it had seen."""
+        self._refusals: dict[str, str] = {}
+        """Final commits that GitHub would not let into their branch, with its words; until something changes."""
         self.notices: dict[str, tuple[str, ...]] = {}
         """Why nothing happens, by loop, as the last look saw it."""
 
@@ -83,7 +86,6 @@ class RepositoryLoops:
         Raises:
             GitHubError: GitHub did not do what was asked; the view is forgotten, and the next look starts afresh.
             ConfigError: the configuration cannot be used.
-        Unobservable: there is no configuration.
         """
         with self._noting:
             stale, self._stale = self._stale, set()
@@ -103,6 +105,16 @@ class RepositoryLoops:
         except Exception:
             self.view.forget_all()
             raise
+
+    def rules(self, only: str | None = None) -> dict[str, Loop]:
+        """The repository's loops, or one of them; none where there is no configuration.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+        """
+        config = self.view.config()
+        loops = config.loops if config is not None else {}
+        return {loop: rules for loop, rules in loops.items() if only is None or loop == only}
 
     def look_until_rest(self, only: str | None = None) -> list[Looked]:
         """Look, wait for the proposals that were asked for, and look again: one whole round for a caller without a server.
@@ -167,7 +179,13 @@ class RepositoryLoops:
         if isinstance(action, Propose):
             self._thinker.submit(proposer_for(snapshot.rules), snapshot, action.number)
             return False
-        changed = self._actor.apply(action, snapshot)
+        try:
+            changed = self._actor.apply(action, snapshot)
+        except Refused as refused:
+            if not isinstance(action, Merge):
+                raise
+            self._refusals[action.commit] = str(refused)
+            changed = True
         if changed:
             log.info("acted", repository=self.name, loop=snapshot.loop, action=type(action).__name__)
         return changed and not isinstance(action, UpdateTracking)

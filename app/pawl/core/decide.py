@@ -31,9 +31,11 @@ from pawl.core.actions import (
     StartCalibration,
     UpdateTracking,
 )
+from pawl.core.calibration import calibration_of
 from pawl.core.decision import Finding, Verdict
 from pawl.core.judging import (
     Draft,
+    Judged,
     judge,
     verdict_key,
     write_calibration,
@@ -41,7 +43,7 @@ from pawl.core.judging import (
     write_verdict,
 )
 from pawl.core.ledger import AuditLine, CalibrationLine, Outcome, OutcomeLine, ResumeLine, VerdictLine
-from pawl.core.measurement import Arm, Purpose, Record, Stage
+from pawl.core.measurement import Arm, Purpose, Record, Request, Stage
 from pawl.core.merging import merge_edit
 from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, resumed
 from pawl.core.policy import (
@@ -56,6 +58,7 @@ from pawl.core.policy import (
 from pawl.core.snapshot import Attempt, Calibrating, Experiment, Snapshot
 from pawl.core.states import State
 
+SUPERSEDED_LABEL = f"pawl:{Outcome.SUPERSEDED}"
 AHEAD = 1
 """Pull requests that wait measured-next, so that no runner waits for a proposal."""
 
@@ -75,8 +78,10 @@ def state_of(snapshot: Snapshot, experiment: Experiment) -> State:
         return State(outcome.outcome)
     verdict = snapshot.verdict_of(experiment)
     if not experiment.open:
-        kept = verdict is not None and verdict.verdict is Verdict.KEEP
-        return (State.MERGED if kept else State.OVERRIDDEN) if experiment.merged else State.CLOSED
+        if experiment.merged:
+            kept = verdict is not None and verdict.verdict is Verdict.KEEP
+            return State.MERGED if kept else State.OVERRIDDEN
+        return State.SUPERSEDED if SUPERSEDED_LABEL in experiment.labels else State.CLOSED
     if verdict is not None:
         if verdict.verdict is not Verdict.KEEP:
             return State.DROPPED
@@ -130,6 +135,7 @@ class _Decision:
             State.PROMOTED: self._promoted,
             State.HELD: self._held,
         }
+        self._resumed()  # first: a person cannot have looked at an incident that this step finds
         for experiment in self.snapshot.experiments:
             handlers.get(self.states[experiment.number], self._ended)(experiment)
         for calibrating in self.snapshot.calibrating:
@@ -137,12 +143,12 @@ class _Decision:
                 self._calibrated(calibrating)
             elif self.snapshot.stop:
                 self.now.append(CancelJob(calibrating.job.id))
-        self._resumed()
         yield from self._next_job()
         yield from self.now
         if self.draft.lines and (self.urgent or not self._busy()):
             yield Append(tuple(self.draft.lines), dict(self.draft.files))
             yield from self.after
+        yield from self._marked()
         yield from self._propose()
         yield UpdateTracking(tuple(self._notices()))
 
@@ -158,12 +164,21 @@ class _Decision:
     def _object(self, experiment: Experiment, reason: str) -> None:
         """A head that is no edit is a violation before anything runs."""
         attempt = experiment.attempt.number + 1 if experiment.attempt else 1
-        request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
+        request = self._unmeasured(experiment, attempt)
         finding = Finding(Verdict.VIOLATION, Stage.SCREEN, reason)
         line = write_verdict(self.draft, experiment, request, None, finding)
         self.urgent = True
         self.after.append(Publish(experiment.number, line, finding, None, fresh=True))
         self.after.append(_close(experiment, line))
+
+    def _unmeasured(self, experiment: Experiment, attempt: int) -> Request:
+        """What a verdict without a measurement stands under: the head's own parent, so that it is found again."""
+        request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
+        inputs, parent = experiment.parent_inputs, experiment.parent
+        known = calibration_of(self.snapshot.ledger, inputs)
+        return request.model_copy(
+            update={"base": parent, "baseline": parent, "inputs": inputs, "calibration": known}
+        )
 
     def _queued(self, experiment: Experiment) -> None:
         attempt = experiment.attempt
@@ -172,6 +187,8 @@ class _Decision:
         if self.snapshot.stop:
             if attempt.job is not None:
                 self.now.append(CancelJob(attempt.job.id))
+        elif attempt.job is None and paused(self.snapshot):
+            return
         elif attempt.job is None and attempt.request is not None:
             request = attempt.request.model_copy(update={"check_run": attempt.check_run})
             self.now.append(Redispatch(request))
@@ -197,9 +214,11 @@ class _Decision:
             return
         request, job = attempt.request, attempt.job
         if request is None:
-            request = experiment_request(self.snapshot, experiment, attempt.number, self.seed_key)
-            cut_short = cut_short or "the request of this attempt cannot be read any more"
-        judged = judge(request, job, cut_short)
+            request = self._unmeasured(experiment, attempt.number)
+            reason = "the request of this attempt cannot be read any more, so nobody knows what its runs mean"
+            judged = Judged(Finding(Verdict.INCONCLUSIVE, Stage.SCREEN, reason))
+        else:
+            judged = judge(request, job, cut_short)
         if judged.finding is None:
             if paused(self.snapshot) is None:
                 runs = job.record.facts if job.record else ()
@@ -210,7 +229,6 @@ class _Decision:
         self.urgent = True
         if judged.incident:
             write_incident(self.draft, line.key, judged.incident, experiment.number)
-            self.after.append(AddLabels((INCIDENT_LABEL,)))
         log = _last_log(job.record)
         self.after.append(
             Publish(experiment.number, line, judged.finding, attempt.check_run, fresh=True, log=log)
@@ -260,7 +278,6 @@ class _Decision:
     def _ended(self, experiment: Experiment) -> None:
         """A pull request that is closed or merged, by Pawl or by a person, and whose outcome is not in the ledger."""
         attempt = experiment.attempt
-        verdict = self.snapshot.verdict_of(experiment)
         if (
             attempt is not None
             and attempt.job is not None
@@ -270,13 +287,7 @@ class _Decision:
                 self.now.append(CancelJob(attempt.job.id))
                 return
             self._measured(experiment, "the pull request was closed before the measurement ended")
-        state = self.states[experiment.number]
-        if state is State.CLOSED:
-            kept = verdict is not None and verdict.verdict is Verdict.KEEP
-            superseded = "pawl:superseded" in experiment.labels
-            outcome = Outcome.SUPERSEDED if superseded and not kept else Outcome.CLOSED
-        else:
-            outcome = Outcome(state.value)
+        outcome = Outcome(self.states[experiment.number].value)
         if experiment.branch_exists:
             self.now.append(DeleteBranch(experiment.number))
         self.draft.add(
@@ -296,7 +307,7 @@ class _Decision:
         if merged is None or merged == base.content:
             what = "conflicts with" if merged is None else "is already contained in"
             reason = f"the edit {what} what has reached {self.snapshot.rules.branch} since it was made"
-            self.now.append(Close(experiment.number, Outcome.SUPERSEDED, "pawl:superseded", reason, say=True))
+            self.now.append(Close(experiment.number, Outcome.SUPERSEDED, SUPERSEDED_LABEL, reason, say=True))
         else:
             self.now.append(Rebase(experiment.number, base.sha, merged))
 
@@ -311,8 +322,6 @@ class _Decision:
     def _calibrated(self, calibrating: Calibrating) -> None:
         line = write_calibration(self.draft, calibrating)
         self.urgent = True
-        if open_incident(self.draft.lines) is not None:
-            self.after.append(AddLabels((INCIDENT_LABEL,)))
         if isinstance(line, (CalibrationLine, AuditLine)):
             runs = len(line.runs)
             check_run = calibrating.job.check_run
@@ -330,10 +339,17 @@ class _Decision:
         else:
             self.now.append(RemoveLabels((RESUME_LABEL, INCIDENT_LABEL)))
 
+    def _marked(self) -> Iterator[Action]:
+        """The incident's label, on the tracking issue from the incident to its end."""
+        tracking, incident = self.snapshot.tracking, open_incident([*self.snapshot.ledger, *self.draft.lines])
+        if incident is not None and tracking is not None and INCIDENT_LABEL not in tracking.labels:
+            yield AddLabels((INCIDENT_LABEL,))
+
     def _busy(self) -> bool:
-        """Whether the lane has a job that has not ended."""
-        measuring = any(state in (State.QUEUED, State.MEASURING) for state in self.states.values())
-        return measuring or any(item.job.status != "completed" for item in self.snapshot.calibrating)
+        """Whether the lane has a job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""
+        attempts = [e.attempt for e in self.snapshot.experiments if e.attempt is not None]
+        jobs = [attempt.job for attempt in attempts] + [item.job for item in self.snapshot.calibrating]
+        return State.QUEUED in self.states.values() or any(job and job.status != "completed" for job in jobs)
 
     def _next_job(self) -> Iterator[Action]:
         """Give the free lane its next job: a calibration that is due, else the oldest experiment that waits."""

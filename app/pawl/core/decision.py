@@ -138,25 +138,28 @@ class _Course:
         """One run that tells something: interrupted ones, and failed ones of the baseline, are made again."""
         step = Step(arm=arm, stage=stage, place=place, seed=seed)
         limits = self.request.procedure
+        splits = self.request.rules.splits if stage is Stage.SEAL else (SELECT,)
         while True:
             run = yield step
-            if run.status is RunStatus.INTERRUPTED:
+            missing = [split for split in splits if split not in run.metric]
+            if run.status in (RunStatus.INTERRUPTED, RunStatus.STARTED):
                 self.interrupted += 1
                 if self.interrupted > limits.max_interrupted:
                     raise _Ended(
                         Finding(Verdict.INCONCLUSIVE, stage, "the runner was lost too often to finish")
                     )
-            elif arm is Arm.BASELINE and run.status is not RunStatus.OK:
+            elif arm is Arm.BASELINE and (run.status is not RunStatus.OK or missing):
                 self.baseline_failures += 1
                 if self.baseline_failures >= limits.max_baseline_failures:
-                    reason = f"the base itself failed ({run.status}), so there is nothing to compare with"
+                    why = "no metric" if run.status is RunStatus.OK else run.status
+                    reason = f"the base itself failed ({why}), so there is nothing to compare with"
                     raise _Ended(Finding(Verdict.INCONCLUSIVE, stage, reason))
             else:
                 if arm is Arm.CANDIDATE:
-                    self._check(run, stage)
+                    self._check(run, stage, missing)
                 return run
 
-    def _check(self, run: RunFact, stage: Stage) -> None:
+    def _check(self, run: RunFact, stage: Stage, missing: list[str]) -> None:
         """Ends the plan when a candidate's run is no measurement."""
         metric = self.request.rules.metric
         if run.status is RunStatus.VIOLATION:
@@ -168,8 +171,9 @@ class _Course:
             if metric.range is not None and not metric.range[0] <= value <= metric.range[1]:
                 reason = f"{metric.name} = {value:g} lies outside the possible range {list(metric.range)}"
                 raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
-        if SELECT not in run.metric:
-            raise _Ended(Finding(Verdict.CRASH, stage, "the run reported no metric"))
+        if missing:
+            where = "" if missing == [SELECT] else f" on the split {missing[0]!r}"
+            raise _Ended(Finding(Verdict.CRASH, stage, f"the run reported no metric{where}"))
         value = run.metric[SELECT]
         if run.printed is not None and abs(run.printed - value) > PRINTED_TOLERANCE * abs(value):
             reason = f"the run printed {metric.name} = {run.printed:g}, the evaluator measured {value:g}"
@@ -305,10 +309,7 @@ def _interleaved(candidates: int, baselines: int) -> Iterable[tuple[Arm, int]]:
 
 
 def _mean(runs: list[RunFact], split: str) -> float:
-    values = [run.metric[split] for run in runs if split in run.metric]
-    if len(values) < len(runs):
-        raise _Ended(Finding(Verdict.CRASH, Stage.SEAL, f"a sealed run has no metric on the split {split!r}"))
-    return fmean(values)
+    return fmean(run.metric[split] for run in runs)
 
 
 def _guards(request: Request, runs: dict[Arm, list[RunFact]]) -> Iterable[GuardCheck]:

@@ -65,18 +65,15 @@ def objections(path: str, base: bytes, candidate: bytes, changed_lines: int) -> 
 
 def _objections(path: str, before: str, text: str, changed_lines: int) -> Iterator[str]:
     old, new = _lines(before), _lines(text)
-    changes = islice(
-        difflib.unified_diff(old, new, lineterm="", n=0), 2, None
-    )  # behind the names of the files
-    count = sum(line[0] in "+-" for line in changes)
+    changes = difflib.unified_diff(old, new, lineterm="", n=0)
+    count = sum(line[0] in "+-" for line in islice(changes, 2, None))  # behind the names of the files
     if count > changed_lines:
         yield f"{count} lines change, {changed_lines} are allowed (limits.changed_lines)"
     known, returns = set(old), "\r\n" in before
     for number, line in enumerate(new, start=1):
         if line in known:
             continue
-        if returns:
-            line = line.removesuffix("\n").removesuffix("\r")
+        line = line.removesuffix("\n").removesuffix("\r" if returns else "")
         if len(line) > MAX_LINE:
             yield f"{path}:{number}: a new line of {len(line):,} characters, {MAX_LINE} are allowed"
         hidden = next((char for char in line if _hidden(char)), None)
@@ -88,7 +85,7 @@ def _objections(path: str, before: str, text: str, changed_lines: int) -> Iterat
 
 def _hidden(char: str) -> bool:
     return (
-        unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Zl", "Zp") and char not in "\t\n"
+        unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Zl", "Zp") and char != "\t"
     ) or char in _INVISIBLE
 
 
@@ -123,12 +120,13 @@ def _lookalikes(path: str, before: str, text: str) -> Iterator[str]:
     """Names as they are written: the parser would already have made ASCII of many a letter (PEP 3131, NFKC)."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type in (tokenize.NAME, tokenize.ERRORTOKEN) and not token.string.isascii():
-                if token.string not in before:
-                    yield (
-                        f"{path}:{token.start[0]}: the identifier {token.string!a} has letters outside ASCII, "
-                        "which can look like others"
-                    )
+            name = token.string
+            if token.type not in (tokenize.NAME, tokenize.ERRORTOKEN) or name.isascii() or name in before:
+                continue
+            yield (
+                f"{path}:{token.start[0]}: the identifier {name!a} has letters outside ASCII, "
+                "which can look like others"
+            )
     except (tokenize.TokenError, SyntaxError):
         yield f"{path}: it has letters outside ASCII in places that cannot be told apart"
 

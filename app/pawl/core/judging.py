@@ -134,6 +134,8 @@ def write_verdict(
         effect=finding.effect,
         effect_sigma=finding.effect_sigma,
         sigma=finding.sigma,
+        screen_z=finding.screen_z,
+        llr=finding.llr,
         hypothesis=experiment.hypothesis[:500],
         proposer=experiment.proposer,
         predicted=experiment.predicted,

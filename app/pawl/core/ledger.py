@@ -109,6 +109,9 @@ class VerdictLine(Measured):
     effect: FiniteFloat | None = None
     effect_sigma: FiniteFloat | None = None
     sigma: FiniteFloat = 0.0
+    screen_z: FiniteFloat | None = None
+    llr: FiniteFloat | None = None
+    """The evidence of the confirming pairs; with it no confirming run can be changed unseen."""
     hypothesis: str = ""
     proposer: str = ""
     predicted: FiniteFloat | None = None

@@ -77,6 +77,8 @@ def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
         return Hold(HoldReason.PROCESS_SANDBOX)
     if rules.self_reported and "self-reported-metric" not in rules.accept:
         return Hold(HoldReason.SELF_REPORTED)
+    if experiment.head in snapshot.refusals:
+        return Hold(HoldReason.GITHUB, snapshot.refusals[experiment.head])
     return _checks(snapshot, experiment)
 
 

@@ -147,6 +147,8 @@ class Snapshot:
     """Whether a proposal for this loop is being made now."""
     proposer_rests: str = ""
     """Why the proposer has nothing to offer on this base; empty if it may be asked."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """Final commits that GitHub's own rules keep out of the branch, with its words."""
 
     def verdict_of(self, experiment: Experiment) -> VerdictLine | None:
         """The verdict on exactly this content on exactly this base; another base or content has none."""

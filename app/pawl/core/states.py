@@ -31,16 +31,24 @@ class State(StrEnum):
     OVERRIDDEN = "overridden"
 
 
+_ANY_TIME = frozenset({State.PROPOSED, State.CLOSED, State.OVERRIDDEN})
+"""What people can do to an open pull request at any time: push another head, close it, merge it."""
+
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.PROPOSED: frozenset({State.QUEUED, State.PROPOSED, State.SUPERSEDED, State.CLOSED}),
-    State.QUEUED: frozenset({State.MEASURING, State.MEASURED, State.PROPOSED, State.CLOSED}),
-    State.MEASURING: frozenset({State.MEASURED, State.PROPOSED, State.CLOSED}),
-    State.MEASURED: frozenset({State.KEPT, State.DROPPED, State.PROPOSED}),
-    State.DROPPED: frozenset({State.CLOSED, State.OVERRIDDEN}),
-    State.KEPT: frozenset({State.PROMOTED, State.PROPOSED, State.SUPERSEDED, State.CLOSED}),
-    State.PROMOTED: frozenset({State.MERGED, State.HELD, State.PROPOSED, State.REFUSED, State.CLOSED}),
+    State.PROPOSED: _ANY_TIME | {State.QUEUED, State.DROPPED, State.SUPERSEDED},
+    State.QUEUED: _ANY_TIME | {State.MEASURING, State.MEASURED},
+    State.MEASURING: _ANY_TIME | {State.MEASURED},
+    State.MEASURED: _ANY_TIME | {State.KEPT, State.DROPPED, State.QUEUED},
+    State.DROPPED: _ANY_TIME,
+    # A person's merge of a keep is a merge like any other.
+    State.KEPT: frozenset(
+        {State.PROMOTED, State.HELD, State.PROPOSED, State.SUPERSEDED, State.CLOSED, State.MERGED}
+    ),
+    State.PROMOTED: frozenset(
+        {State.MERGED, State.HELD, State.KEPT, State.PROPOSED, State.REFUSED, State.CLOSED}
+    ),
     State.HELD: frozenset(
-        {State.MERGED, State.PROMOTED, State.PROPOSED, State.SUPERSEDED, State.REFUSED, State.CLOSED}
+        {State.MERGED, State.PROMOTED, State.KEPT, State.PROPOSED, State.REFUSED, State.CLOSED}
     ),
     State.MERGED: frozenset(),
     State.CLOSED: frozenset(),
@@ -48,3 +56,4 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.REFUSED: frozenset(),
     State.OVERRIDDEN: frozenset(),
 }
+"""From each state those that one single event can lead to; a look that comes late may have missed some on the way."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
-from pawl.core.judging import audited
+from pawl.core.judging import audited, verdict_key
 from pawl.core.ledger import (
     AnyLine,
     AuditLine,
@@ -20,7 +20,7 @@ from pawl.core.ledger import (
     VerdictLine,
     check_chain,
 )
-from pawl.core.measurement import Purpose, Request, Stage
+from pawl.core.measurement import Purpose, Request, Stage, Step
 
 TOLERANCE = 1e-9
 """Relative difference of a recomputed figure: only the last digits of a sum may differ between machines."""
@@ -74,13 +74,9 @@ def request_of(line: Measured) -> Request:
 
 def finding_of(line: VerdictLine) -> Finding:
     """The finding that a verdict line's runs lead to; for a verdict that no plan reached, the line's own words."""
-    if line.runs:
-        try:
-            end = advance(request_of(line), line.runs)
-        except OutOfOrder:
-            end = None
-        if isinstance(end, Finding):
-            return end
+    end = _end(line) if line.runs else None
+    if isinstance(end, Finding):
+        return end
     return Finding(line.verdict, line.stage, line.reason, line.effect, line.effect_sigma, line.sigma)
 
 
@@ -92,18 +88,42 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
         yield Disagreement(0, str(error))
         return
     verdicts: dict[int, VerdictLine] = {}
+    kept: set[int] = set()
     for line in lines:
+        if line.key != _key(line):
+            yield Disagreement(line.seq, f"it is called {line.key!r}; what it says is called {_key(line)!r}")
         if isinstance(line, Measured):
             yield from _calibration(lines, line)
         if isinstance(line, VerdictLine):
+            yield from _verdict(line, line.experiment in kept)
             verdicts[line.experiment] = line
-            yield from _verdict(line)
-        elif isinstance(line, (CalibrationLine, AuditLine)):
-            yield from _order(line)
-            if isinstance(line, AuditLine) and line.measured is not None:
-                yield from _audit(lines, line)
+            if line.verdict is Verdict.KEEP:
+                kept.add(line.experiment)
+        elif isinstance(line, CalibrationLine):
+            yield from _calibrated(line)
+        elif isinstance(line, AuditLine):
+            yield from _audited(lines, line)
         elif isinstance(line, OutcomeLine):
             yield from _outcome(line, verdicts.get(line.experiment))
+
+
+def _key(line: AnyLine) -> str:
+    """The key that a line of this content has; only incidents and resumes may choose theirs."""
+    if isinstance(line, VerdictLine):
+        return verdict_key(line.experiment, line.head, line.attempt)
+    if isinstance(line, (CalibrationLine, AuditLine)):
+        return f"calibration:{line.number}"
+    return f"outcome:{line.experiment}" if isinstance(line, OutcomeLine) else line.key
+
+
+def _end(line: Measured) -> Step | Finding | Calibrated | str:
+    """What a line's runs lead to, or why nothing can be made of them."""
+    try:
+        return advance(request_of(line), line.runs)
+    except OutOfOrder as error:
+        return str(error)
+    except (ValueError, LookupError, ArithmeticError) as error:
+        return f"its runs cannot be recomputed: {str(error).splitlines()[0]}"
 
 
 def _calibration(lines: Sequence[AnyLine], line: Measured) -> Iterator[Disagreement]:
@@ -113,6 +133,11 @@ def _calibration(lines: Sequence[AnyLine], line: Measured) -> Iterator[Disagreem
         return
     fresh = calibration_of(lines[: known.upto], line.inputs)
     same = len(fresh.pool) == len(known.pool) and all(map(_close, fresh.pool, known.pool))
+    if fresh.device != known.device:
+        yield Disagreement(
+            line.seq,
+            f"its calibration is of {known.device!r}; lines 1 to {known.upto} are of {fresh.device!r}",
+        )
     if not (same and _close(fresh.sigma, known.sigma) and fresh.dof == known.dof):
         yield Disagreement(
             line.seq,
@@ -121,56 +146,50 @@ def _calibration(lines: Sequence[AnyLine], line: Measured) -> Iterator[Disagreem
         )
 
 
-def _verdict(line: VerdictLine) -> Iterator[Disagreement]:
+def _verdict(line: VerdictLine, kept: bool) -> Iterator[Disagreement]:
+    who = f"experiment {line.experiment}"
+    if line.start is not Stage.SCREEN and not kept:
+        yield Disagreement(line.seq, f"{who} started at {line.start} without an earlier verdict to keep it")
     if not line.runs:
-        if line.verdict not in (Verdict.VIOLATION, Verdict.INCONCLUSIVE):
-            yield Disagreement(
-                line.seq, f"experiment {line.experiment} was judged {line.verdict} without a run"
-            )
+        if line.verdict not in (Verdict.VIOLATION, Verdict.INCONCLUSIVE) or line.effect is not None:
+            yield Disagreement(line.seq, f"{who} was judged {line.verdict} without a run")
         return
-    try:
-        end = advance(request_of(line), line.runs)
-    except OutOfOrder as error:
-        if line.verdict is not Verdict.INCONCLUSIVE:
-            yield Disagreement(line.seq, f"experiment {line.experiment}: {error}")
-        return
+    end = _end(line)
     if not isinstance(end, Finding):
-        if line.verdict is not Verdict.INCONCLUSIVE:
-            yield Disagreement(
-                line.seq, f"experiment {line.experiment} was judged {line.verdict} before its plan ended"
-            )
-        return
-    if line.verdict is Verdict.INCONCLUSIVE and end.verdict is not Verdict.KEEP:
+        if line.verdict is not Verdict.INCONCLUSIVE or line.effect is not None:
+            why = end if isinstance(end, str) else f"it was judged {line.verdict} before its plan ended"
+            yield Disagreement(line.seq, f"{who}: {why}")
         return
     if (end.verdict, end.stage) != (line.verdict, line.stage):
         yield Disagreement(
             line.seq,
-            f"experiment {line.experiment} is judged {line.verdict} at {line.stage}; "
-            f"its runs say {end.verdict} at {end.stage}",
+            f"{who} is judged {line.verdict} at {line.stage}; its runs say {end.verdict} at {end.stage}",
         )
-    elif not _same(end.effect, line.effect):
+    for name in ("effect", "effect_sigma", "sigma", "screen_z", "llr"):
+        said, found = getattr(line, name), getattr(end, name)
+        if not _same(said, found):
+            yield Disagreement(line.seq, f"{who} claims {name} = {said}; its runs say {found}")
+
+
+def _calibrated(line: CalibrationLine) -> Iterator[Disagreement]:
+    end = _end(line)
+    if line.ok != (isinstance(end, Calibrated) and end.ok):
+        said = "complete" if line.ok else "not complete"
+        why = f": {end}" if isinstance(end, str) else ""
         yield Disagreement(
-            line.seq,
-            f"experiment {line.experiment} claims an effect of {line.effect}; its runs say {end.effect}",
+            line.seq, f"calibration {line.number} says it is {said}; its runs say otherwise{why}"
         )
 
 
-def _order(line: CalibrationLine | AuditLine) -> Iterator[Disagreement]:
-    try:
-        end = advance(request_of(line), line.runs)
-    except OutOfOrder as error:
-        if line.ok:
-            yield Disagreement(line.seq, f"calibration {line.number}: {error}")
+def _audited(lines: Sequence[AnyLine], line: AuditLine) -> Iterator[Disagreement]:
+    end = _end(line)
+    if not (isinstance(end, Calibrated) and end.ok):
+        if line.ok or line.measured is not None:
+            yield Disagreement(line.seq, f"audit {line.number} says it is complete; its runs say otherwise")
         return
-    if isinstance(line, CalibrationLine) and line.ok and not (isinstance(end, Calibrated) and end.ok):
-        yield Disagreement(line.seq, f"calibration {line.number} says it is complete; its runs say otherwise")
-
-
-def _audit(lines: Sequence[AnyLine], line: AuditLine) -> Iterator[Disagreement]:
     audit = audited(lines[: line.seq - 1], request_of(line), line.runs)
-    if not (
-        _same(audit.measured, line.measured) and _same(audit.claimed, line.claimed) and audit.ok == line.ok
-    ):
+    pairs = ((audit.measured, line.measured), (audit.claimed, line.claimed), (audit.error, line.error))
+    if audit.ok != line.ok or not all(_same(found, said) for found, said in pairs):
         yield Disagreement(
             line.seq,
             f"audit {line.number} says {line.measured} of {line.claimed}; its runs say {audit.reason}",

@@ -182,6 +182,7 @@ class Watch:
     def __init__(self, town: Town, plan: Plan) -> None:
         self._town, self._plan = town, plan
         self._folder = town.git_folder(plan.name)
+        self._commit = ""
         self._lines: tuple[AnyLine, ...] = ()
         self._requests: dict[int, int] = {}
         self._counted = 0
@@ -200,12 +201,14 @@ class Watch:
         return self._rest >= AT_REST
 
     def _read(self) -> None:
+        commit = self._town.ledger_commit(self._plan.name)
+        if commit == self._commit:
+            return
         try:
-            found = read_histories(self._folder, self._plan.loop)[0].lines
+            found = read_histories(self._folder, self._plan.loop, commit)[0].lines
         except HistoryError:
             return  # no verdict and no calibration yet
-        if len(found) == len(self._lines):
-            return
+        self._commit = commit
         for line in found[len(self._lines) :]:
             if isinstance(line, VerdictLine):
                 total = self._town.hub.api_requests(self._plan.name)

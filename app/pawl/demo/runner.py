@@ -84,7 +84,7 @@ class LocalRunner:
 
     def _checkout(self, job: Mapping[str, Any]) -> Path:
         """What actions/checkout does: the commit the job was dispatched on, with the job's read-only token."""
-        clone = self._home / "work" / job["repository"]
+        clone: Path = self._home / "work" / job["repository"]
         environment = _git_environment(job)
         if not (clone / ".git").is_dir():
             clone.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from pawl.commands.scaffold import workflow
 from pawl.commands.serve import AppServer
 from pawl.control.settings import Settings
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
+from pawl.core.ledger import LEDGER_BRANCH
 from pawl.demo.runner import LocalRunner
 from pawl.localhub import Hub, HubServer
 
@@ -108,6 +109,10 @@ class Town:
     def git_folder(self, name: str) -> Path:
         """The bare repository itself: plain git reads it while the local GitHub is up and when it is not."""
         return Path(self.hub.git(self.hub.repository(name)).path)
+
+    def ledger_commit(self, name: str) -> str:
+        """The tip of the ledger's branch; empty before the first line."""
+        return self.hub.store.ref(self.hub.repository(name)["id"], f"refs/heads/{LEDGER_BRANCH}") or ""
 
     def at_rest(self) -> bool:
         """Whether the App has nothing to look at, and no job waits for the runner."""

@@ -1,10 +1,10 @@
 """Keeps one job of the process sandbox: starts it apart from the host, and leaves nothing of it alive.
 
 A script of its own (``python -I -S keeper.py STATUS_FD``, standard library only) between the measuring process and the job.
-Where Linux lets it, the job gets its own process, mount, network and IPC namespaces: the whole file system is read-only but for
-the folders it was given, hidden paths are covered, there is no network, and its end is the end of every process it started,
-however often it forked or called setsid. Where it does not, the keeper is the subreaper of whatever the job starts, and kills
-until nothing is left. Either way the job dies with the keeper, and the keeper with the measuring process.
+Where Linux lets it, the job gets its own process, mount, network and IPC namespaces: the whole file system is read-only
+but for the folders it was given, hidden paths are covered, there is no network, and its end is the end of every process it
+started, however often it forked or called setsid. Where it does not, the keeper is the subreaper of whatever the job
+starts, and kills until nothing is left. Either way the job dies with the keeper, and the keeper with the measuring process.
 
 The spec comes as JSON on standard input; what happened goes as JSON lines to STATUS_FD.
 """
@@ -37,8 +37,19 @@ CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
 )
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 MOUNT_ATTR_RDONLY, AT_RECURSIVE, AT_FDCWD, SYS_MOUNT_SETATTR = 1, 0x8000, -100, 442
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
-SYS_CAPSET = {"x86_64": 126, "aarch64": 91}.get(os.uname().machine)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = (
+    1,
+    4,
+    24,
+    36,
+    38,
+)
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+# Numbers of capset(2) and sched_setaffinity(2), and the AUDIT_ARCH_ of linux/audit.h
+SYS_CAPSET, SYS_SCHED_SETAFFINITY, AUDIT_ARCH = {
+    "x86_64": (126, 203, 0xC000003E),
+    "aarch64": (91, 122, 0xC00000B7),
+}.get(os.uname().machine, (0, 0, 0))
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 LAST_CAPABILITY = 63
 PROCESSES = 4096
@@ -72,9 +83,7 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, data: 
 
 def _set_read_only(path: str, on: bool, flags: int) -> None:
     # struct mount_attr of mount_setattr(2): attr_set, attr_clr, propagation, userns_fd
-    attributes = struct.pack(
-        "QQQQ", MOUNT_ATTR_RDONLY if on else 0, 0 if on else MOUNT_ATTR_RDONLY, 0, 0
-    )
+    attributes = struct.pack("QQQQ", MOUNT_ATTR_RDONLY if on else 0, 0 if on else MOUNT_ATTR_RDONLY, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(SYS_MOUNT_SETATTR),
         ctypes.c_int(AT_FDCWD),
@@ -111,7 +120,7 @@ def _furnish(spec: dict[str, Any]) -> None:
         _mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={spec['memory']}")  # noqa: S108
     for path in spec["hidden"]:
         if Path(path).is_dir():
-            _mount("hidden", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=000,size=4k")
+            _mount("hidden", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=555,size=4k")
         elif Path(path).exists():
             _mount("/dev/null", path, None, MS_BIND)
     if not spec["network"]:
@@ -137,9 +146,31 @@ def _give_up_powers() -> None:
             prctl(PR_CAPBSET_DROP, capability)
         except OSError:  # past the last one this kernel knows, or not ours to drop
             break
-    if SYS_CAPSET is not None:
+    if SYS_CAPSET:
         header, nothing = struct.pack("Ii", 0x20080522, 0), struct.pack("6I", *[0] * 6)
         _libc.syscall(ctypes.c_long(SYS_CAPSET), header, nothing)
+
+
+def _stay_on_cores() -> None:
+    """Refuse sched_setaffinity(2) from here on (EPERM), or a job could give itself all cores of the machine."""
+    if not LINUX or not AUDIT_ARCH:
+        return
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
+    program = (
+        (load, 0, 0, 4),  # seccomp_data.arch
+        (equal, 0, 3, AUDIT_ARCH),
+        (load, 0, 0, 0),  # seccomp_data.nr
+        (at_least, 1, 0, 0x40000000),  # the x32 numbers of the same calls
+        (equal, 0, 1, SYS_SCHED_SETAFFINITY),
+        (answer, 0, 0, 0x00050000 | errno.EPERM),
+        (answer, 0, 0, 0x7FFF0000),
+    )
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    # struct sock_fprog: length, padding, pointer
+    whole = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program), ctypes.addressof(filters)))
+    zero = ctypes.c_ulong(0)
+    mode = ctypes.c_ulong(SECCOMP_MODE_FILTER)
+    _check(_libc.prctl(PR_SET_SECCOMP, mode, ctypes.byref(whole), zero, zero), "seccomp")
 
 
 def _become(spec: dict[str, Any]) -> NoReturn:
@@ -157,9 +188,10 @@ def _become(spec: dict[str, Any]) -> NoReturn:
             resource.setrlimit(kind, (limit, limit))
         if not spec["trusted"]:
             _give_up_powers()
+            _stay_on_cores()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.chdir(spec["cwd"])
-        os.execve("/bin/sh", ["sh", "-c", spec["command"]], os.environ)
+        os.execve("/bin/sh", ["sh", "-c", spec["command"]], os.environ)  # noqa: S606 - the configuration's own words
     except BaseException as error:
         os.write(2, f"the job could not be started: {error}\n".encode())
         os._exit(127)

@@ -44,7 +44,9 @@ def plain(text: str) -> str:
     """Text without escape sequences, control characters and invisible ones; a carriage return starts a new line."""
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
-        character for character in text if character in "\n\t" or unicodedata.category(character) not in _HARMFUL
+        character
+        for character in text
+        if character in "\n\t" or unicodedata.category(character) not in _HARMFUL
     )
 
 

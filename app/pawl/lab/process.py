@@ -33,8 +33,17 @@ DISK_RESERVE = 512 * 2**20
 PATIENCE = 10.0
 """Seconds a keeper gets to kill what it keeps, before it is killed itself."""
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_INSTALLING = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_INSTALLING = (
+    "PIP_",
+    "UV_",
+    "SSL_CERT_",
+    "REQUESTS_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+)
 
 
 class ProcessSandbox:
@@ -66,6 +75,9 @@ class ProcessSandbox:
             "This machine does not let Pawl make namespaces: a run can reach the network, write to data mounts, and read "
             "what this user can read. Use the docker sandbox, or run as a user who may make namespaces.",
         )
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
     def objection(self, mount: Mount) -> str:
         """Only the tree and the home can hold links to other places."""
@@ -101,7 +113,7 @@ class ProcessSandbox:
             "writable": [str(path) for path in writable],
             "hidden": [str(path) for path in (*job.hidden, *_ENGINES)],
             "memory": job.limits.memory,
-            "cores": list(self._cores),
+            "cores": list(self._cores) if job.limits.cores else [],
             "file_bytes": job.limits.file_bytes,
             "trusted": job.trusted,
         }
@@ -125,7 +137,8 @@ def environment(job: Job) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "CUDA_VISIBLE_DEVICES": job.gpu,
     }
-    env |= dict.fromkeys(_THREADS, str(job.limits.cores))
+    if job.limits.cores:
+        env |= dict.fromkeys(THREADS, str(job.limits.cores))
     if job.packages:
         env["PYTHONPATH"] = os.pathsep.join(str(mount.host) for mount in job.packages)
     if job.network:
@@ -214,7 +227,9 @@ class _Keeping:
                 self._bury(process)
             self._drain(process)
         if self.failed or not self.started:
-            raise RuntimeError(f"the process sandbox could not start the job: {self.failed or 'its keeper died'}")
+            raise RuntimeError(
+                f"the process sandbox could not start the job: {self.failed or 'its keeper died'}"
+            )
         end = self.ended or time.monotonic()
         killed = self.outcome != "exited"
         return Ended(
@@ -294,8 +309,10 @@ class _Keeping:
         if self.started and now > self.started + self.job.limits.seconds:
             self._decide("timeout")
         below = keeper.descendants(keeper_pid)
-        # The keeper's own init is among them in namespaces; it is small, and the same for both arms.
         self.seen.update(below)
+        below = (
+            below[1:] if self.spec["isolated"] else below
+        )  # the first is the namespaces' init: the keeper's own
         if len(below) > keeper.PROCESSES:
             self._decide("processes")
         used = resident(below)

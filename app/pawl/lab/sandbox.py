@@ -36,6 +36,7 @@ class Limits:
     memory: int
     """Bytes of all its processes together."""
     cores: int = 1
+    """0 for all there are."""
     file_bytes: int = 64 * 2**30
     """Size of the largest single file."""
 
@@ -130,6 +131,10 @@ class Sandbox(Protocol):
         """Why this sandbox cannot show that mount; empty if it can."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds of the machine."""
+        ...
+
     def run(self, job: Job) -> Ended:
         """Run a job to its end. Nothing of it is alive afterwards.
 
@@ -146,7 +151,9 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+        self._reader, self._writer = (
+            os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+        )
         self.signal = 0
         """The signal's number; 0 while nobody asked to stop."""
         self._before: dict[int, Any] = {}

@@ -7,7 +7,7 @@ import stat
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -187,7 +187,9 @@ class GitStore:
         """What differs between two trees (or commits), file by file."""
         old = self.tree(old_tree).id if old_tree else None
         with self._lock:
-            found = list(tree_changes(self._repo.object_store, old, self.tree(new_tree).id, change_type_same=True))
+            found = list(
+                tree_changes(self._repo.object_store, old, self.tree(new_tree).id, change_type_same=True)
+            )
         return [self._change(change) for change in found]
 
     def _change(self, change: Any) -> FileChange:
@@ -215,15 +217,18 @@ class GitStore:
         """The tree of `theirs` merged into `ours`, or None where they conflict."""
         base = self.merge_base(ours, theirs)
         if base == ours:
-            return self.commit(theirs).tree.decode()
+            return str(self.commit(theirs).tree.decode())
         with self._lock:
             tree, conflicts = three_way_merge(
-                self._repo.object_store, self.commit(base) if base else None, self.commit(ours), self.commit(theirs)
+                self._repo.object_store,
+                self.commit(base) if base else None,
+                self.commit(ours),
+                self.commit(theirs),
             )
             if conflicts:
                 return None
             self._repo.object_store.add_object(tree)
-        return tree.id.decode()
+        return str(tree.id.decode())
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -238,12 +243,14 @@ class GitStore:
             self._repo.object_store.add_object(tree)
             result = commit_tree_changes(
                 self._repo.object_store,
-                tree.copy() if isinstance(tree, Tree) else tree,
+                cast(Tree, tree.copy()),
                 [(path.encode(), mode, _id(sha) if sha else None) for path, mode, sha in changes],
             )
         return result.decode()
 
-    def write_commit(self, tree: str, parents: list[str], message: str, author: Person, committer: Person) -> str:
+    def write_commit(
+        self, tree: str, parents: list[str], message: str, author: Person, committer: Person
+    ) -> str:
         """Store a commit and return its SHA."""
         commit = Commit()
         commit.tree = _id(tree)
@@ -270,7 +277,7 @@ def person(text: bytes, when: float, offset: int = 0) -> Person:
 
 def moment(when: float) -> str:
     """Seconds since 1970 as GitHub writes a time."""
-    return datetime.fromtimestamp(when, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _line(text: str) -> str:

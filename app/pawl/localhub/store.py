@@ -113,7 +113,8 @@ class Store:
     def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Fact]:
         with self._lock:
             rows = self._db.execute(
-                f"SELECT id, body FROM fact WHERE {where} ORDER BY id", values  # noqa: S608 (no value is in the text)
+                f"SELECT id, body FROM fact WHERE {where} ORDER BY id",  # noqa: S608 (no value is in the text)
+                values,
             ).fetchall()
         for fact_id, body in rows:
             yield {**json.loads(body), "id": fact_id}

@@ -1,0 +1,162 @@
+"""What is wrong with the measuring workflow, and which other workflows an experiment's branch could start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pawl.commands.checkout import Checkout, Remark
+from pawl.core.config import WORKFLOW_PATH, Config
+from pawl.core.digest import matches
+
+_TITLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.title\s*\}\}")
+_SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b")
+
+
+def workflow_remarks(checkout: Checkout, config: Config) -> Iterator[Remark]:
+    """Everything to know of `.github/workflows`."""
+    folder = checkout.top / WORKFLOW_PATH.rsplit("/", 1)[0]
+    own = checkout.top / WORKFLOW_PATH
+    if not own.is_file():
+        yield Remark(
+            "warning",
+            "there is no measuring workflow: on GitHub nothing could be measured. `pawl init` writes it (`pawl try` needs none)",
+            file=WORKFLOW_PATH,
+        )
+    for path in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
+        name = path.relative_to(checkout.top).as_posix()
+        text, workflow = _read(path)
+        if workflow is None:
+            yield Remark(
+                "error" if path == own else "warning", "this is no workflow that can be read", file=name
+            )
+        elif path == own:
+            yield from _measuring(checkout, name, text, workflow)
+        else:
+            yield from _other(name, workflow, config)
+
+
+def _read(path: Path) -> tuple[str, Mapping[str, Any] | None]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = YAML(typ="safe", pure=True).load(text)
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError):
+        return "", None
+    return text, found if isinstance(found, dict) else None
+
+
+def triggers(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """The events of a workflow with their filters. A YAML 1.1 reader takes the key `on` for true."""
+    found = workflow.get("on", workflow.get(True))  # type: ignore[call-overload]
+    if isinstance(found, dict):
+        return {str(name): rule for name, rule in found.items()}
+    return dict.fromkeys(map(str, found if isinstance(found, list) else [found]))
+
+
+def _measuring(checkout: Checkout, name: str, text: str, workflow: Mapping[str, Any]) -> Iterator[Remark]:
+    """The workflow that Pawl starts. Its job runs candidates, so it should be able to do nothing else."""
+    dispatch = triggers(workflow).get("workflow_dispatch")
+    inputs = dispatch.get("inputs") if isinstance(dispatch, dict) else None
+    missing = [key for key in ("title", "request") if key not in (inputs or {})]
+    if missing:
+        yield Remark(
+            "error",
+            f"Pawl starts it with workflow_dispatch and the inputs title and request; {' and '.join(missing)} missing. "
+            "`pawl init --force` writes it anew",
+            file=name,
+        )
+    if not _TITLE.search(str(workflow.get("run-name") or "")):
+        yield Remark(
+            "error",
+            "its run-name must be ${{ inputs.title }}: Pawl finds its jobs by that title",
+            file=name,
+            line=_line(text, "run-name:"),
+        )
+    if unsaved := checkout.unsaved(name):
+        yield Remark("advice", f"it {unsaved}; GitHub runs the one on the default branch", file=name)
+    jobs = workflow.get("jobs")
+    parts = [workflow, *(jobs.values() if isinstance(jobs, dict) else ())]
+    given = [part.get("permissions") for part in parts if isinstance(part, dict)]
+    if all(permissions is None for permissions in given):
+        yield Remark(
+            "warning",
+            "it sets no permissions, so its token may be able to write: set `permissions: {}`, and contents: read and "
+            "checks: read for the job",
+            file=name,
+        )
+    for permissions in given:
+        writes = permissions == "write-all" or (
+            isinstance(permissions, dict) and any(level == "write" for level in permissions.values())
+        )
+        if writes:
+            yield Remark(
+                "warning",
+                "it asks for write permissions on a machine that runs candidates; contents: read and checks: read are enough",
+                file=name,
+                line=_line(text, "write"),
+            )
+    if secret := _SECRET.search(text):
+        yield Remark(
+            "warning",
+            "it reads secrets on a machine that runs candidates; a measuring job needs none",
+            file=name,
+            line=text.count("\n", 0, secret.start()) + 1,
+        )
+
+
+def _line(text: str, word: str) -> int:
+    """The first line outside comments with a word; 0 if there is none."""
+    lines = (line.split("#", 1)[0] for line in text.splitlines())
+    return next((number for number, line in enumerate(lines, start=1) if word in line), 0)
+
+
+def _other(name: str, workflow: Mapping[str, Any], config: Config) -> Iterator[Remark]:
+    """A workflow of the repository's own: would an experiment's branch or pull request start it?"""
+    events = triggers(workflow)
+    heads = [f"pawl/{loop}/1" for loop in config.loops]
+    bases = [rules.branch for rules in config.loops.values()]
+    by = [
+        event
+        for event, names in (("push", heads), ("pull_request", bases), ("pull_request_target", bases))
+        if event in events and any(_runs_on(events[event], branch) for branch in names)
+    ]
+    if "pull_request_target" in by:
+        yield Remark(
+            "warning",
+            "it runs on pull_request_target, which [skip ci] does not stop: it would start for every experiment, with the "
+            "base's secrets. Make sure that it never checks a candidate out",
+            file=name,
+        )
+    by = [event for event in by if event != "pull_request_target"]
+    if by:
+        yield Remark(
+            "advice",
+            f"it runs on {' and '.join(by)}: not for candidates, whose commits carry [skip ci], but for the final commit of "
+            "every keep, before it is merged",
+            file=name,
+        )
+
+
+def _runs_on(rule: Any, branch: str) -> bool:
+    """Whether the branch filters of an event let a branch through."""
+    if not isinstance(rule, dict):
+        return True
+    if "branches" in rule:
+        hit = False
+        for pattern in _list(rule["branches"]):
+            negated = pattern.startswith("!")
+            if matches(branch, (pattern.removeprefix("!"),)):
+                hit = not negated
+        return hit
+    if "branches-ignore" in rule:
+        return not matches(branch, _list(rule["branches-ignore"]))
+    return not ("tags" in rule or "tags-ignore" in rule)
+
+
+def _list(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,175 @@
+"""Pawl's credentials: a GitHub App that mints narrow tokens per repository, or the token of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from github import Auth
+from github.InstallationAuthorization import InstallationAuthorization
+from jwt.exceptions import PyJWTError
+
+from pawl.github.client import API, Connection, Identity, Pace, Repository, connect
+
+PERMISSIONS = {
+    "actions": "write",
+    "checks": "write",
+    "contents": "write",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "read",
+}
+"""What Pawl needs on a repository; docs name the reason for each."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An account that installed the App."""
+
+    id: int
+    account: str
+    suspended: bool = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook that GitHub tried to deliver. It never tries again by itself."""
+
+    id: int
+    guid: str
+    event: str
+    action: str
+    delivered_at: str
+    status_code: int
+    redelivery: bool
+    installation: int | None
+    repository: int | None
+
+
+class _NarrowAuth(Auth.AppInstallationAuth):
+    """An installation's token for one repository and no more permissions than Pawl needs.
+
+    PyGithub renews it shortly before it expires, but cannot narrow it to a repository.
+    """
+
+    def __init__(self, app: Auth.AppAuth, installation: int, repository: str) -> None:
+        super().__init__(app, installation, PERMISSIONS)
+        self._repository = repository
+
+    def _get_installation_authorization(self) -> InstallationAuthorization:
+        headers, data = self.requester.requestJsonAndCheck(
+            "POST",
+            f"/app/installations/{self.installation_id}/access_tokens",
+            input={"repositories": [self._repository], "permissions": PERMISSIONS},
+        )
+        return InstallationAuthorization(self.requester, headers, data)
+
+
+class App:
+    """Pawl as a GitHub App.
+
+    Args:
+        app_id: the App's id, from its settings page.
+        private_key: its key, PEM. Never shown, logged or stored by this class.
+        api: address of the API.
+        pace: how fast requests follow each other.
+
+    Raises:
+        ValueError: the key is none.
+    """
+
+    def __init__(self, app_id: int, private_key: str, api: str = API, pace: Pace | None = None) -> None:
+        self.id, self.api, self.pace = app_id, api, pace or Pace()
+        self._auth = Auth.AppAuth(app_id, private_key)
+        try:
+            self._auth.create_jwt()
+        except (PyJWTError, ValueError):
+            raise ValueError(
+                "the App's private key cannot be used: it must be the whole PEM file that GitHub offers under "
+                "Private keys on the App's settings page, from BEGIN to END"
+            ) from None
+        self._connection = Connection(connect(self._auth, api, self.pace))
+
+    def __repr__(self) -> str:
+        return f"App({self.id}, {self.api!r})"
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The App's slug, asked of GitHub once."""
+        return Identity(str(self._connection.send("GET", "/app")[1]["slug"]))
+
+    def repository(self, name: str, installation: int | None = None) -> Repository:
+        """A client for one repository, with a token that reaches no other.
+
+        Args:
+            name: ``owner/name``.
+            installation: where the App is installed for it; asked of GitHub if it is not given.
+
+        Raises:
+            NotFound: the App is not installed there.
+        """
+        if installation is None:
+            installation = int(self._connection.send("GET", f"/repos/{name}/installation")[1]["id"])
+        auth = _NarrowAuth(self._auth, installation, name.split("/")[-1])
+        return Repository(Connection(connect(auth, self.api, self.pace)), name, self.identity)
+
+    def installations(self) -> Iterator[Installation]:
+        """Every account that installed the App."""
+        for item in self._connection.pages("/app/installations"):
+            yield Installation(
+                item["id"], (item["account"] or {}).get("login", ""), bool(item["suspended_at"])
+            )
+
+    def repositories(self, installation: int) -> Iterator[str]:
+        """Names (``owner/name``) of the repositories of an installation, archived ones left out."""
+        auth = self._auth.get_installation_auth(installation, {"metadata": "read"})
+        connection = Connection(connect(auth, self.api, self.pace))
+        for item in connection.pages("/installation/repositories", "repositories"):
+            if not item.get("archived"):
+                yield str(item["full_name"])
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Webhook deliveries, newest first, as far back as GitHub keeps them; read no further than needed."""
+        for item in self._connection.pages("/app/hook/deliveries"):
+            yield _delivery(item)
+
+
+def _delivery(item: dict[str, Any]) -> Delivery:
+    return Delivery(
+        id=item["id"],
+        guid=item["guid"],
+        event=item["event"],
+        action=item.get("action") or "",
+        delivered_at=item["delivered_at"],
+        status_code=item["status_code"],
+        redelivery=item["redelivery"],
+        installation=item.get("installation_id"),
+        repository=item.get("repository_id"),
+    )
+
+
+class Token:
+    """Pawl inside a job: the job's own token, whose check runs belong to the App behind GitHub Actions.
+
+    Args:
+        token: never shown, logged or stored by this class.
+        slug: of the App that the token belongs to.
+        api: address of the API.
+        pace: how fast requests follow each other.
+    """
+
+    def __init__(
+        self, token: str, slug: str = "github-actions", api: str = API, pace: Pace | None = None
+    ) -> None:
+        self.identity, self.api = Identity(slug), api
+        self._connection = Connection(connect(Auth.Token(token), api, pace or Pace()))
+
+    def __repr__(self) -> str:
+        return f"Token({self.identity.slug!r}, {self.api!r})"
+
+    def repository(self, name: str) -> Repository:
+        """A client for one repository."""
+        return Repository(self._connection, name, self.identity)

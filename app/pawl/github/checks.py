@@ -1,0 +1,105 @@
+"""Check runs: what holds an attempt, and what tells its end. Written on commits, by Pawl's App alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pawl.core.actions import FinishCalibration, MarkMeasuring
+from pawl.core.decision import Verdict
+from pawl.core.ledger import VerdictLine
+from pawl.core.measurement import Request
+from pawl.github.facts import CheckRun, check_name
+from pawl.github.view import RepositoryView
+from pawl.messages import checks as texts
+from pawl.messages.checks import CheckOutput
+from pawl.messages.report import Report
+
+CONCLUSIONS = {
+    Verdict.KEEP: "success",
+    Verdict.DISCARD: "neutral",
+    Verdict.INCONCLUSIVE: "neutral",
+    Verdict.CRASH: "failure",
+    Verdict.VIOLATION: "failure",
+}
+
+
+def find(view: RepositoryView, loop: str, commit: str, key: str) -> CheckRun | None:
+    """Pawl's own check run of a request on a commit."""
+    for check in view.checks(commit):
+        if check.own and check.name == check_name(loop) and check.external_id == key:
+            return check
+    return None
+
+
+def hold(view: RepositoryView, commit: str, request: Request) -> tuple[CheckRun, bool]:
+    """The check run that holds a commit for a request, and whether it was made just now."""
+    found = find(view, request.loop, commit, request.key)
+    if found is not None:
+        return found, False
+    made = _create(view, request.loop, commit, request.key, texts.queued(request), status="queued")
+    return made, True
+
+
+def mark_measuring(view: RepositoryView, action: MarkMeasuring) -> bool:
+    """Show that the job runs; whether that was news."""
+    if view.check(action.check_run).status != "queued":
+        return False
+    output = texts.measuring(action.request, action.url, action.estimate)
+    body = {"status": "in_progress", "details_url": action.url, "output": asdict(output)}
+    _read(view, view.client.patch(f"check-runs/{action.check_run}", body))
+    return True
+
+
+def cut_off(view: RepositoryView, check_run: int, request: Request, reason: str) -> bool:
+    """Close the check run of an attempt whose job was lost, since another one goes on."""
+    return _conclude(view, check_run, "cancelled", texts.cut_off(request, reason))
+
+
+def finish_calibration(view: RepositoryView, action: FinishCalibration) -> bool:
+    """Conclude a calibration's check run; whether that was still to be done."""
+    output = texts.calibrated(action.request, action.ok, action.reason, action.runs)
+    return _conclude(view, action.check_run, "success" if action.ok else "failure", output)
+
+
+def publish(view: RepositoryView, check_run: int, report: Report) -> bool:
+    """Conclude an experiment's check run with its verdict; whether that was still to be done."""
+    return _conclude(view, check_run, CONCLUSIONS[report.line.verdict], texts.concluded(report))
+
+
+def vouch(view: RepositoryView, commit: str, report: Report) -> bool:
+    """Put the concluded check run on a final commit, where a rule may require it; whether it was missing."""
+    line: VerdictLine = report.line
+    key = f"{line.experiment}.{line.attempt}"
+    if find(view, line.loop, commit, key) is not None:
+        return False
+    conclusion = CONCLUSIONS[line.verdict]
+    _create(view, line.loop, commit, key, texts.concluded(report), status="completed", conclusion=conclusion)
+    return True
+
+
+def _create(
+    view: RepositoryView, loop: str, commit: str, key: str, output: CheckOutput, **state: str
+) -> CheckRun:
+    body = {
+        "name": check_name(loop),
+        "head_sha": commit,
+        "external_id": key,
+        "output": asdict(output),
+        **state,
+    }
+    return _read(view, view.client.post("check-runs", body))
+
+
+def _conclude(view: RepositoryView, check_run: int, conclusion: str, output: CheckOutput) -> bool:
+    if view.check(check_run).status == "completed":
+        return False
+    body = {"status": "completed", "conclusion": conclusion, "output": asdict(output)}
+    _read(view, view.client.patch(f"check-runs/{check_run}", body))
+    return True
+
+
+def _read(view: RepositoryView, data: dict[str, Any]) -> CheckRun:
+    check = CheckRun.read(data, view.client.identity.slug)
+    view.put_check(check)
+    return check

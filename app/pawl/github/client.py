@@ -1,0 +1,250 @@
+"""Requests to one repository, through PyGithub's requester: typed errors, paging, and no write that is ever repeated."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import requests
+from github import Auth, Github
+from github.GithubException import GithubException
+from github.GithubRetry import GithubRetry
+from github.Requester import Requester
+from requests.utils import parse_header_links
+
+from pawl import __version__
+from pawl.github.errors import (
+    Conflict,
+    Forbidden,
+    GitHubError,
+    NotFound,
+    RateLimited,
+    Unprocessable,
+    Unreachable,
+    said,
+)
+
+API = "https://api.github.com"
+API_VERSION = "2022-11-28"
+PAGE = 100
+TIMEOUT = 30
+"""Seconds to wait for an answer."""
+
+# At DEBUG, PyGithub logs whole answers, and one of them is an installation's token.
+logging.getLogger("github.Requester").setLevel(logging.INFO)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast requests follow each other, in seconds, and how often a GET is tried again.
+
+    GitHub asks for a second between writes, and answers bursts with a secondary limit (REST best practices).
+    """
+
+    between_requests: float = 0.25
+    between_writes: float = 1.0
+    retries: int = 3
+    backoff: float = 0.5
+    longest_wait: float = 10.0
+    """A longer wait for a rate limit is the caller's to plan: it gets `RateLimited` instead."""
+
+
+AT_ONCE = Pace(between_requests=0, between_writes=0, backoff=0)
+"""For a GitHub in the same process."""
+
+
+class _Retry(GithubRetry):
+    """PyGithub's retries for reads alone; a wait that is too long becomes an error instead of a sleeping thread."""
+
+    def increment(
+        self, method: Any = None, url: Any = None, response: Any = None, *rest: Any, **more: Any
+    ) -> Any:
+        if response is not None:
+            wait = self.get_retry_after(response) or 0
+            if wait > (self.max_rate_limit_wait or 0):
+                response.drain_conn()
+                raise GithubException(response.status, {"message": "rate limit"}, dict(response.headers))
+        return super().increment(method, url, response, *rest, **more)
+
+
+def connect(auth: Auth.Auth, api: str, pace: Pace) -> Requester:
+    """A requester that retries reads on 429 and 5xx, and writes never: a POST answered 500 may have had its effect."""
+    retry = _Retry(
+        total=pace.retries,
+        backoff_factor=pace.backoff,
+        status_forcelist=[429, 500, 502, 503, 504],
+        allowed_methods=frozenset({"GET"}),
+        raise_on_status=False,
+        max_rate_limit_wait=pace.longest_wait,
+    )
+    return Github(
+        auth=auth,
+        base_url=api,
+        timeout=TIMEOUT,
+        user_agent=f"pawl/{__version__}",
+        per_page=PAGE,
+        retry=retry,
+        seconds_between_requests=pace.between_requests,
+        seconds_between_writes=pace.between_writes,
+        api_version=API_VERSION,
+    ).requester
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who Pawl is on GitHub: the slug of the App whose check runs and comments are its own."""
+
+    slug: str
+
+    @property
+    def login(self) -> str:
+        """The App's user name."""
+        return f"{self.slug}[bot]"
+
+
+class Connection:
+    """Requests by absolute path, with GitHub's answers as values and its refusals as `GitHubError`."""
+
+    def __init__(self, requester: Requester, clock: Callable[[], float] = time.time) -> None:
+        self._requester = requester
+        self._clock = clock
+
+    def send(self, verb: str, path: str, body: Any = None, **parameters: Any) -> tuple[dict[str, Any], Any]:
+        """One request: the answer's headers (names in lower case), and its JSON.
+
+        An answer without a body gives None, and one that is no JSON gives ``{"data": text}``.
+
+        Raises:
+            GitHubError: one of its classes, for every answer from 400 on and for none at all.
+        """
+        doing = f"{verb} {path.split('?')[0]}"
+        try:
+            return self._requester.requestJsonAndCheck(verb, path, parameters=parameters, input=body)
+        except GithubException as error:
+            self._raise(error, doing)
+        except requests.RequestException as error:
+            raise Unreachable(0, type(error).__name__, doing) from error
+        except (ValueError, RuntimeError, AssertionError) as error:
+            # Broken JSON, or a redirect to another host: not from the GitHub we meant to ask.
+            raise Unreachable(0, str(error)[:200], doing) from error
+
+    def pages(self, path: str, key: str = "", **parameters: Any) -> Iterator[Any]:
+        """Items of a list, page after page by the Link header, each page only when it is needed.
+
+        Args:
+            path: absolute path of the list.
+            key: where the items lie in each page, for lists that come inside an object.
+            parameters: the query; ``per_page=None`` for lists that take no size.
+        """
+        query = {"per_page": PAGE, **parameters}
+        headers, data = self.send(
+            "GET", path, **{name: value for name, value in query.items() if value is not None}
+        )
+        while True:
+            yield from data[key] if key else data
+            links = parse_header_links(headers.get("link", ""))
+            following = [link["url"] for link in links if link.get("rel") == "next"]
+            if not following:
+                return
+            headers, data = self.send("GET", following[0])
+
+    def _raise(self, error: GithubException, doing: str) -> NoReturn:
+        message, documentation = said(error.data)
+        status, headers = error.status, {k.lower(): v for k, v in (error.headers or {}).items()}
+        limited = "rate limit" in message.lower() or headers.get("x-ratelimit-remaining") == "0"
+        if status == 429 or (status == 403 and (limited or "retry-after" in headers)):
+            raise RateLimited(status, message, doing, self._retry_at(headers)) from error
+        kinds = {
+            401: Forbidden,
+            403: Forbidden,
+            404: NotFound,
+            405: Unprocessable,
+            409: Conflict,
+            410: NotFound,
+        }
+        kind: type[GitHubError] = kinds.get(status, Unprocessable if status == 422 else GitHubError)
+        raise (Unreachable if status >= 500 else kind)(status, message, doing, documentation) from error
+
+    def _retry_at(self, headers: dict[str, str]) -> float:
+        """Retry-After counts from now, X-RateLimit-Reset is a time; without either a minute is GitHub's advice."""
+        after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
+        if after.isdigit():
+            return self._clock() + int(after)
+        if reset.isdigit() and headers.get("x-ratelimit-remaining") == "0":
+            return float(reset)
+        return self._clock() + 60
+
+
+class Repository:
+    """One repository: requests by paths below ``/repos/{owner}/{name}/``."""
+
+    def __init__(self, connection: Connection, name: str, identity: Identity) -> None:
+        self.name, self.identity = name, identity
+        self._connection = connection
+        self._top = f"/repos/{name}"
+
+    def __repr__(self) -> str:
+        return f"Repository({self.name!r})"
+
+    def get(self, path: str = "", **parameters: Any) -> Any:
+        """Read."""
+        return self._connection.send("GET", self._path(path), **parameters)[1]
+
+    def pages(self, path: str, key: str = "", **parameters: Any) -> Iterator[Any]:
+        """Read a list, item by item."""
+        return self._connection.pages(self._path(path), key, **parameters)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Create, or start."""
+        return self._connection.send("POST", self._path(path), body)[1]
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Change."""
+        return self._connection.send("PATCH", self._path(path), body)[1]
+
+    def put(self, path: str, body: Any) -> Any:
+        """Put in place."""
+        return self._connection.send("PUT", self._path(path), body)[1]
+
+    def delete(self, path: str) -> None:
+        """Delete."""
+        self._connection.send("DELETE", self._path(path))
+
+    def download(self, path: str, limit: int) -> bytes:
+        """The bytes behind a redirect, fetched without our token, as the address may be another host's.
+
+        Args:
+            path: of the request that answers 302, valid for a minute.
+            limit: largest size, in bytes, that is taken.
+
+        Raises:
+            GitHubError: no redirect, no answer, or more bytes than the limit.
+        """
+        doing = f"GET {self._path(path)}"
+        location = self._connection.send("GET", self._path(path))[0].get("location", "")
+        if not location.startswith(("https://", "http://")):
+            raise Unreachable(0, "it named no place to download from", doing)
+        try:
+            with requests.get(location, stream=True, timeout=TIMEOUT, auth=_no_auth) as answer:
+                if answer.status_code != 200:
+                    raise Unreachable(answer.status_code, "the download was refused", doing)
+                data = bytearray()
+                for chunk in answer.iter_content(65536):
+                    data += chunk
+                    if len(data) > limit:
+                        raise Unreachable(0, f"the download is larger than {limit:,} bytes", doing)
+                return bytes(data)
+        except requests.RequestException as error:
+            raise Unreachable(0, type(error).__name__, doing) from error
+
+    def _path(self, path: str) -> str:
+        return f"{self._top}/{quote(path)}" if path else self._top
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps requests from taking credentials out of a .netrc."""
+    return request

@@ -1,0 +1,203 @@
+"""What GitHub said, as values: the few fields that Pawl looks at, read once at the border."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from pawl.core.measurement import Request
+from pawl.core.snapshot import JobStatus
+
+_EXPERIMENT = re.compile(r"pawl/(?P<loop>[a-z0-9][a-z0-9-]{0,38})/(?P<number>[1-9][0-9]{0,8})")
+_TITLE = re.compile(
+    r"pawl (?P<loop>[a-z0-9][a-z0-9-]{0,38}) (?P<key>c?[0-9]{1,9}\.[0-9]{1,9}) (?P<check_run>[0-9]{1,18})"
+)
+
+
+def experiment_branch(loop: str, number: int) -> str:
+    """The branch that an experiment's pull request comes from."""
+    return f"pawl/{loop}/{number}"
+
+
+def experiment_of(branch: str, loop: str) -> int | None:
+    """The number of the experiment a branch belongs to; none if it is no experiment of this loop."""
+    match = _EXPERIMENT.fullmatch(branch)
+    return int(match["number"]) if match and match["loop"] == loop else None
+
+
+def check_name(loop: str) -> str:
+    """The name of Pawl's check runs."""
+    return f"pawl/{loop}"
+
+
+def job_title(loop: str, request: Request) -> str:
+    """The title of the job that answers a request: how the job is found again."""
+    return f"pawl {loop} {request.key} {request.check_run}"
+
+
+def _status(text: str) -> JobStatus:
+    """GitHub also says requested, waiting, pending: all of them have not begun."""
+    if text == "completed":
+        return "completed"
+    return "in_progress" if text == "in_progress" else "queued"
+
+
+def _labels(data: dict[str, Any]) -> frozenset[str]:
+    return frozenset(label if isinstance(label, str) else str(label["name"]) for label in data["labels"])
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The tip of a branch, and what GitHub requires before it may move."""
+
+    name: str
+    sha: str
+    protected: bool = False
+    required_checks: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From ``GET branches/{branch}``."""
+        required = (data.get("protection") or {}).get("required_status_checks") or {}
+        checks = tuple(str(name) for name in required.get("contexts") or ())
+        return cls(data["name"], data["commit"]["sha"], bool(data.get("protected")), checks)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request."""
+
+    number: int
+    branch: str
+    head: str
+    own: bool
+    """Whether it comes from this repository and from no fork."""
+    open: bool
+    merged: bool
+    merge_commit: str
+    labels: frozenset[str]
+    updated_at: str = ""
+    ended_by: str | None = None
+    """Who closed it, where Pawl knows without asking."""
+
+    @classmethod
+    def read(cls, data: dict[str, Any], repository: str) -> Self:
+        """From an item of ``GET pulls``."""
+        merged = bool(data.get("merged_at"))
+        source = data["head"]["repo"] or {}  # none once a fork is gone
+        return cls(
+            number=data["number"],
+            branch=data["head"]["ref"],
+            head=data["head"]["sha"],
+            own=str(source.get("full_name", "")).lower() == repository.lower(),
+            open=data["state"] == "open",
+            merged=merged,
+            merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
+            labels=_labels(data),
+            updated_at=data.get("updated_at") or "",
+        )
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """A check run on a commit."""
+
+    id: int
+    name: str
+    head: str
+    status: JobStatus
+    conclusion: str
+    external_id: str
+    text: str
+    own: bool
+    """Whether Pawl's own App made it: others may give theirs any name."""
+
+    @classmethod
+    def read(cls, data: dict[str, Any], slug: str) -> Self:
+        """From ``GET check-runs/{id}`` or an item of a commit's list."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            head=data["head_sha"],
+            status=_status(data["status"]),
+            conclusion=data.get("conclusion") or "",
+            external_id=data.get("external_id") or "",
+            text=(data.get("output") or {}).get("text") or "",
+            own=(data.get("app") or {}).get("slug") == slug,
+        )
+
+    @property
+    def attempt(self) -> tuple[str, int] | None:
+        """What its external id names: ``("12", 1)``, or ``("c3", 1)`` for a calibration."""
+        number, _, attempt = self.external_id.partition(".")
+        return (number, int(attempt)) if re.fullmatch("[1-9][0-9]{0,8}", attempt) else None
+
+
+@dataclass(frozen=True)
+class Status:
+    """A commit status: the older kind of check."""
+
+    context: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """A workflow run of the measuring workflow, with what its title says."""
+
+    id: int
+    loop: str
+    key: str
+    check_run: int
+    status: JobStatus
+    conclusion: str
+    url: str
+
+    @classmethod
+    def read(cls, data: dict[str, Any], default_branch: str) -> Self | None:
+        """From an item of a workflow's runs.
+
+        None where the title is not one of Pawl's, or where the workflow's file came from another branch than the default
+        one: whoever may start workflows could let such a run say anything.
+        """
+        match = _TITLE.fullmatch(data.get("display_title") or "")
+        if match is None or data["event"] != "workflow_dispatch" or data["head_branch"] != default_branch:
+            return None
+        return cls(
+            id=data["id"],
+            loop=match["loop"],
+            key=match["key"],
+            check_run=int(match["check_run"]),
+            status=_status(data["status"] or ""),
+            conclusion=data.get("conclusion") or "",
+            url=data.get("html_url") or "",
+        )
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue; for Pawl the tracking one."""
+
+    number: int
+    title: str
+    body: str
+    open: bool
+    labels: frozenset[str]
+    author: str
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From an item of ``GET issues``."""
+        return cls(
+            number=data["number"],
+            title=data["title"],
+            body=data.get("body") or "",
+            open=data["state"] == "open",
+            labels=_labels(data),
+            author=(data.get("user") or {}).get("login", ""),
+        )
+
+    def with_labels(self, labels: frozenset[str]) -> Issue:
+        """The same issue under other labels."""
+        return replace(self, labels=labels)

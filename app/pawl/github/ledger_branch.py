@@ -1,0 +1,136 @@
+"""The branch ``pawl/ledger``: read segment by segment, appended to only on top of what was seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pawl.core.ledger import LEDGER_BRANCH, AnyLine, check_chain, head_of, parse_lines, segment_path
+from pawl.github.errors import Moved, Unprocessable
+from pawl.github.objects import Commit
+
+if TYPE_CHECKING:
+    from pawl.github.view import RepositoryView
+
+_SEGMENT = re.compile(r"ledger-[0-9]{4,}\.jsonl")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A loop's lines as they were on one tip of the branch."""
+
+    tip: str
+    segments: Mapping[str, str]
+    """Names of the segments, with the names of their content."""
+    lines: tuple[AnyLine, ...]
+
+
+class LedgerBranch:
+    """The ledgers of a repository's loops, as far as they were read. A full segment never changes, so it is read once."""
+
+    def __init__(self, view: RepositoryView) -> None:
+        self._view = view
+        self._seen: dict[str, _Seen] = {}
+        self._parsed: dict[str, dict[str, list[AnyLine]]] = {}
+
+    def lines(self, loop: str) -> tuple[AnyLine, ...]:
+        """A loop's ledger, oldest line first; empty before the first one.
+
+        Raises:
+            LedgerError: the branch is not what Pawl wrote.
+        """
+        tip = self._view.refs().get(LEDGER_BRANCH)
+        if tip is None:
+            return ()
+        seen = self._seen.get(loop)
+        if seen is None or seen.tip != tip:
+            segments = self._segments(loop, tip)
+            if seen is not None and seen.segments == segments:
+                seen = replace(seen, tip=tip)
+            else:
+                seen = _Seen(tip, segments, self._read(loop, segments))
+            self._seen[loop] = seen
+        return seen.lines
+
+    def append(self, loop: str, lines: Sequence[AnyLine], files: Mapping[str, str], message: str) -> bool:
+        """Add lines, and files beside them, in one commit; whether any line was not there already.
+
+        Args:
+            loop: whose ledger.
+            lines: in order, chained behind the ledger as it was seen.
+            files: text by path on the branch.
+            message: of the commit.
+
+        Raises:
+            Moved: the ledger has gone on since it was seen.
+        """
+        known = self.lines(loop)
+        keys = {line.key for line in known}
+        fresh = [line for line in lines if line.key not in keys]
+        if not fresh:
+            return False
+        seq, prev = head_of(known)
+        if (fresh[0].seq, fresh[0].prev) != (seq + 1, prev):
+            raise Moved(f"the ledger of {loop} has gone on to line {seq} since it was looked at")
+        texts = dict(files)
+        changed = {segment_path(loop, line.seq) for line in fresh}
+        lasting = [*known, *fresh]
+        for path in changed:
+            here = [line for line in lasting if segment_path(loop, line.seq) == path]
+            texts[path] = "".join(f"{line.text}\n" for line in here)
+        old = self._view.refs().get(LEDGER_BRANCH)
+        tip = self._commit(old, texts, message)
+        # The new lines are what was written: nothing of this needs to be read back.
+        segments = dict(self._seen[loop].segments) if loop in self._seen else {}
+        for path in changed:
+            segments[path.rsplit("/", 1)[-1]] = self._view.objects.put_blob(texts[path].encode())
+        for other, seen in self._seen.items():
+            if seen.tip == old:
+                self._seen[other] = replace(seen, tip=tip)
+        self._seen[loop] = _Seen(tip, segments, tuple(lasting))
+        return True
+
+    def _commit(self, parent: str | None, texts: Mapping[str, str], message: str) -> str:
+        """One commit on top of the parent, or the branch's first; returns its name."""
+        client, objects = self._view.client, self._view.objects
+        files = [
+            {"path": path, "mode": "100644", "type": "blob", "content": text} for path, text in texts.items()
+        ]
+        body: dict[str, Any] = {"tree": files}
+        if parent is not None:
+            body["base_tree"] = objects.commit(parent).tree
+        tree = client.post("git/trees", body)["sha"]
+        parents = [parent] if parent else []
+        commit = client.post("git/commits", {"message": message, "tree": tree, "parents": parents})["sha"]
+        try:
+            if parent is None:
+                client.post("git/refs", {"ref": f"refs/heads/{LEDGER_BRANCH}", "sha": commit})
+            else:
+                client.patch(f"git/refs/heads/{LEDGER_BRANCH}", {"sha": commit, "force": False})
+        except Unprocessable as error:
+            raise Moved(f"the branch {LEDGER_BRANCH} has moved: {error.message}") from error
+        objects.put_commit(Commit(commit, tree, tuple(parents), message))
+        self._view.put_ref(LEDGER_BRANCH, commit)
+        return str(commit)
+
+    def _segments(self, loop: str, tip: str) -> dict[str, str]:
+        objects = self._view.objects
+        folder = objects.folder(tip).get(loop)
+        if folder is None:
+            return {}
+        return {name: sha for name, sha in objects.folder(folder).items() if _SEGMENT.fullmatch(name)}
+
+    def _read(self, loop: str, segments: Mapping[str, str]) -> tuple[AnyLine, ...]:
+        before, parsed = self._parsed.get(loop, {}), dict[str, list[AnyLine]]()
+        for name, sha in sorted(segments.items()):
+            if sha in before:
+                parsed[sha] = before[sha]
+            else:
+                text = self._view.objects.blob(sha).decode("utf-8", errors="replace")
+                parsed[sha] = parse_lines(text, f"{loop}/{name} on {LEDGER_BRANCH}")
+        lines = tuple(line for part in parsed.values() for line in part)
+        check_chain(lines)
+        self._parsed[loop] = parsed
+        return lines

@@ -1,0 +1,156 @@
+"""From a keep to the base: the final commit on the branch's tip, and the branch moved to it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+from pawl.core.actions import Merge, Promote, Rebase
+from pawl.core.digest import sha256
+from pawl.core.edit import Edit
+from pawl.core.snapshot import Experiment, Snapshot
+from pawl.github import checks
+from pawl.github.errors import Conflict, Forbidden, GitHubError, Moved, Refused, Unprocessable
+from pawl.github.experiments import delete_branch, pull_of, relabel
+from pawl.github.facts import Pull, experiment_branch
+from pawl.github.objects import Commit
+from pawl.github.view import RepositoryView
+from pawl.messages.commits import edit_commit, final_commit
+from pawl.messages.labels import KEEP
+from pawl.messages.report import Report
+
+
+def promote(view: RepositoryView, action: Promote, snapshot: Snapshot) -> bool:
+    """Make the final commit the experiment's head, with its concluded check run; whether any of it was missing.
+
+    Its tree is the parent's with the editable file replaced by exactly the bytes that were measured.
+
+    Raises:
+        Moved: the content is not what the verdict is about, or the branch is gone.
+    """
+    line, path = action.line, snapshot.rules.edit
+    if sha256(action.content) != line.content:
+        raise Moved(f"experiment {action.experiment} is no longer what was measured")
+    pull = _pull(view, snapshot, action.experiment)
+    message = final_commit(snapshot.loop, line, snapshot.rules.metric)
+    head = view.objects.commit(pull.head)
+    changed = False
+    if (head.parents, head.message.strip()) != ((action.parent,), message.strip()):
+        blob = view.objects.put_blob(action.content)  # GitHub has it, as part of the head that was measured
+        pull = _replace_head(view, pull, _commit(view, action.parent, path, blob, message))
+        changed = True
+    changed |= checks.vouch(view, pull.head, Report(line, ledger=snapshot.ledger))
+    return relabel(view, pull, KEEP.name) or changed
+
+
+def rebase(view: RepositoryView, action: Rebase, snapshot: Snapshot) -> bool:
+    """Make the edit on a new base the experiment's head; whether it was not.
+
+    Raises:
+        Moved: the branch is gone.
+    """
+    experiment = _experiment(snapshot, action.experiment)
+    pull = _pull(view, snapshot, action.experiment)
+    if experiment.parent == action.parent and experiment.content == action.content:
+        return False
+    # The message carries what the edit is about; its content is in the tree.
+    edit = Edit(
+        content="",
+        hypothesis=experiment.hypothesis,
+        proposer=experiment.proposer,
+        predicted=experiment.predicted,
+        parameters=experiment.parameters,
+    )
+    encoded = {"content": base64.b64encode(action.content).decode(), "encoding": "base64"}
+    view.client.post("git/blobs", encoded)
+    blob = view.objects.put_blob(action.content)
+    message = edit_commit(snapshot.loop, action.experiment, edit)
+    _replace_head(view, pull, _commit(view, action.parent, snapshot.rules.edit, blob, message))
+    return True
+
+
+def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
+    """Move the loop's branch to the final commit: fast-forward, unforced, so that nothing else can be merged with it.
+
+    Where a rule wants a pull request to be merged, GitHub merges it: only while the tip is still the commit's parent, so
+    that the tree is the same.
+
+    Raises:
+        Moved: the branch is no longer where it was seen.
+        Refused: GitHub's rules let neither through.
+    """
+    name = snapshot.rules.branch
+    branch, pull = view.branch(name), _pull(view, snapshot, action.experiment)
+    tip = branch.sha
+    if tip != action.commit:
+        if tip != action.parent or pull.head != action.commit:
+            raise Moved(f"{name} or experiment {action.experiment} has moved")
+        line = snapshot.verdict_of(_experiment(snapshot, action.experiment))
+        if line is not None:  # missing only where Pawl was stopped between the commit and its check run
+            checks.vouch(view, action.commit, Report(line, ledger=snapshot.ledger))
+        try:
+            view.client.patch(f"git/refs/heads/{name}", {"sha": action.commit, "force": False})
+            tip = action.commit
+        except (Unprocessable, Forbidden, Conflict) as error:
+            tip = _merge_pull(view, action, pull, name, error)
+    relabel(view, pull, KEEP.name)
+    view.put_branch(replace(branch, sha=tip))
+    seen = Pull.read(view.client.get(f"pulls/{pull.number}"), view.name)
+    login = view.client.identity.login
+    view.put_pull(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
+    if seen.merged:
+        # Before GitHub has noticed the merge, a deleted branch would close the pull request unmerged.
+        delete_branch(view, snapshot.loop, action.experiment)
+    return True
+
+
+def _merge_pull(view: RepositoryView, action: Merge, pull: Pull, name: str, refusal: GitHubError) -> str:
+    """Let GitHub merge the pull request; returns the merge commit."""
+    if isinstance(refusal, Unprocessable) and refusal.not_fast_forward:
+        raise Moved(f"{name} has moved: {refusal.message}") from refusal
+    view.forget("refs")
+    if view.branch(name).sha != action.parent:
+        raise Moved(f"{name} has moved") from refusal
+    try:
+        body = {"sha": action.commit, "merge_method": "merge"}
+        return str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
+    except (Unprocessable, Forbidden, Conflict) as error:
+        reasons = dict.fromkeys((refusal.message, error.message))
+        raise Refused("; ".join(reasons)) from error
+
+
+def _commit(view: RepositoryView, parent: str, path: str, blob: str, message: str) -> Commit:
+    """A commit on the parent that replaces one file's content and nothing else."""
+    before = view.objects.commit(parent).tree
+    mode = next((entry.mode for entry in view.objects.entries(before) if entry.path == path), "100644")
+    entry = {"path": path, "mode": mode, "type": "blob", "sha": blob}
+    tree = view.client.post("git/trees", {"base_tree": before, "tree": [entry]})["sha"]
+    made = view.client.post("git/commits", {"message": message, "tree": tree, "parents": [parent]})
+    commit = Commit.read(made)
+    view.objects.put_commit(commit)
+    view.objects.put_tree_like(tree, before, path, blob)
+    return commit
+
+
+def _replace_head(view: RepositoryView, pull: Pull, commit: Commit) -> Pull:
+    """Force Pawl's own branch to a commit: the pull request follows."""
+    try:
+        view.client.patch(f"git/refs/heads/{pull.branch}", {"sha": commit.sha, "force": True})
+    except Unprocessable as error:
+        raise Moved(f"the branch {pull.branch} cannot be moved: {error.message}") from error
+    view.put_ref(pull.branch, commit.sha)
+    view.put_no_checks(commit.sha)
+    moved = replace(pull, head=commit.sha)
+    view.put_pull(moved)
+    return moved
+
+
+def _experiment(snapshot: Snapshot, number: int) -> Experiment:
+    return next(experiment for experiment in snapshot.experiments if experiment.number == number)
+
+
+def _pull(view: RepositoryView, snapshot: Snapshot, number: int) -> Pull:
+    pull = pull_of(view, snapshot.loop, number)
+    if pull is None:
+        raise Moved(f"the pull request from {experiment_branch(snapshot.loop, number)} is gone")
+    return pull

@@ -1,0 +1,156 @@
+"""Git's immutable objects, by name: fetched once, kept in memory, and in a store where one is given."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self, cast
+
+from pawl.core.digest import TreeEntry, git_blob_sha
+from pawl.github.client import Repository
+from pawl.github.errors import Unobservable
+
+COMMITS, TREES, BLOBS = 2048, 64, 256
+"""How many objects of each kind stay in memory."""
+
+
+class BlobStore(Protocol):
+    """Bytes by name, kept across restarts. What is put under a name never changes, and may be dropped at any time."""
+
+    def get(self, sha: str) -> bytes | None:
+        """The bytes, or None."""
+        ...
+
+    def put(self, sha: str, data: bytes) -> None:
+        """Keep them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit: its tree, its parents and its message."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From ``GET git/commits/{sha}``."""
+        parents = tuple(str(parent["sha"]) for parent in data["parents"])
+        return cls(data["sha"], data["tree"]["sha"], parents, data["message"])
+
+
+class Objects:
+    """The objects of one repository."""
+
+    def __init__(self, client: Repository, store: BlobStore | None = None) -> None:
+        self._client, self._store = client, store
+        self._kept: dict[str, OrderedDict[str, Any]] = {"commit": OrderedDict()}
+        self._kept |= {"tree": OrderedDict(), "folder": OrderedDict(), "blob": OrderedDict()}
+
+    def commit(self, sha: str) -> Commit:
+        """A commit by name.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+        def fetch() -> Commit:
+            data = self._json(
+                "commit", sha, lambda: asdict(Commit.read(self._client.get(f"git/commits/{sha}")))
+            )
+            return Commit(**{**data, "parents": tuple(data["parents"])})
+
+        return cast(Commit, self._once("commit", sha, fetch, COMMITS))
+
+    def entries(self, tree: str) -> tuple[TreeEntry, ...]:
+        """Every file below a tree, submodules and links included.
+
+        Raises:
+            NotFound: there is no such tree.
+            Unobservable: the tree is larger than GitHub tells in one answer.
+        """
+
+        def fetch() -> tuple[TreeEntry, ...]:
+            listed = self._json("tree", tree, lambda: self._listing(tree, recursive="1"))
+            return tuple(TreeEntry(path, mode, sha) for kind, path, mode, sha in listed if kind != "tree")
+
+        return cast(tuple[TreeEntry, ...], self._once("tree", tree, fetch, TREES))
+
+    def folder(self, tree: str) -> Mapping[str, str]:
+        """Names in one folder with the names of their objects; a commit's name stands for its tree."""
+
+        def fetch() -> dict[str, str]:
+            return {path: sha for _, path, _, sha in self._json("folder", tree, lambda: self._listing(tree))}
+
+        return cast(Mapping[str, str], self._once("folder", tree, fetch, TREES))
+
+    def blob(self, sha: str) -> bytes:
+        """The bytes of a file by the name of its content."""
+
+        def fetch() -> bytes:
+            data = self._store.get(sha) if self._store else None
+            if data is None:
+                data = base64.b64decode(self._client.get(f"git/blobs/{sha}")["content"])
+                if self._store:
+                    self._store.put(sha, data)
+            return data
+
+        return cast(bytes, self._once("blob", sha, fetch, BLOBS))
+
+    # What Pawl itself has just written needs no reading.
+
+    def put_commit(self, commit: Commit) -> None:
+        """Know a commit."""
+        self._keep("commit", commit.sha, commit, COMMITS)
+
+    def put_tree_like(self, tree: str, like: str, path: str, blob: str) -> None:
+        """Know a tree that is another one with one file's content replaced."""
+        entries = tuple(
+            TreeEntry(path, entry.mode, blob) if entry.path == path else entry for entry in self.entries(like)
+        )
+        self._keep("tree", tree, entries, TREES)
+
+    def put_blob(self, data: bytes) -> str:
+        """Know a file's bytes; returns the name git gives them."""
+        sha = git_blob_sha(data)
+        self._keep("blob", sha, data, BLOBS)
+        return sha
+
+    def _once(self, kind: str, sha: str, fetch: Callable[[], Any], limit: int) -> Any:
+        kept = self._kept[kind]
+        if sha not in kept:
+            self._keep(kind, sha, fetch(), limit)
+        kept.move_to_end(sha)
+        return kept[sha]
+
+    def _keep(self, kind: str, sha: str, value: Any, limit: int) -> None:
+        kept = self._kept[kind]
+        kept[sha] = value
+        while len(kept) > limit:
+            kept.popitem(last=False)
+
+    def _json(self, kind: str, sha: str, fetch: Callable[[], Any]) -> Any:
+        if self._store is None:
+            return fetch()
+        name = f"{kind}:{sha}"
+        stored = self._store.get(name)
+        if stored is not None:
+            return json.loads(stored)
+        value = fetch()
+        self._store.put(name, json.dumps(value, separators=(",", ":")).encode())
+        return value
+
+    def _listing(self, tree: str, **parameters: str) -> list[tuple[str, str, str, str]]:
+        data = self._client.get(f"git/trees/{tree}", **parameters)
+        if data.get("truncated"):
+            raise Unobservable(
+                f"{self._client.name} has more files than GitHub lists in one answer (100,000): Pawl cannot name what "
+                "a measurement depends on. Keep the loop in a smaller repository"
+            )
+        return [(item["type"], item["path"], item["mode"], item["sha"]) for item in data["tree"]]

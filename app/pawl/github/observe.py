@@ -1,0 +1,249 @@
+"""Reads GitHub into a snapshot of one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pawl.core.config import Loop
+from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
+from pawl.core.edit import objections, scope_objection
+from pawl.core.ledger import AuditLine, CalibrationLine, OutcomeLine, VerdictLine
+from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Snapshot, Tracking
+from pawl.github.errors import NotFound, Unobservable
+from pawl.github.facts import (
+    CheckRun,
+    Dispatched,
+    Pull,
+    check_name,
+    experiment_branch,
+    experiment_of,
+)
+from pawl.github.tracking import tracking_issue
+from pawl.github.view import RepositoryView
+from pawl.messages.commits import EditNotes, read_edit_commit
+from pawl.messages.request_text import read_request
+
+SKIP = "[skip ci]"
+"""What keeps the repository's other workflows off a commit; only commits without it are final."""
+
+
+def observe(view: RepositoryView, loop: str, rules: Loop) -> Snapshot:
+    """A loop as GitHub shows it now, as far as the view has not seen it already. What its proposer does is not known here.
+
+    Args:
+        view: the loop's repository.
+        loop: the loop's name.
+        rules: its rules, from the default branch.
+
+    Raises:
+        Unobservable: a person has to change something first.
+        LedgerError: the ledger is not what Pawl wrote.
+        GitHubError: GitHub did not answer.
+    """
+    with view.lock:
+        return _Look(view, loop, rules).snapshot()
+
+
+class _Look:
+    """One look at one loop."""
+
+    def __init__(self, view: RepositoryView, loop: str, rules: Loop) -> None:
+        self.view, self.loop, self.rules = view, loop, rules
+        self.lines = view.ledger.lines(loop)
+
+    def snapshot(self) -> Snapshot:
+        issue = tracking_issue(self.view, self.loop)
+        return Snapshot(
+            repository=self.view.name,
+            loop=self.loop,
+            rules=self.rules,
+            base=self._base(),
+            ledger=self.lines,
+            experiments=tuple(self._experiments()),
+            calibrating=tuple(self._calibrating()),
+            tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
+            stop=self.view.stop(),
+            last_number=self._last_number(),
+        )
+
+    def _base(self) -> Base:
+        rules = self.rules
+        try:
+            branch = self.view.branch(rules.branch)
+        except NotFound:
+            raise Unobservable(
+                f"{self.view.name} has no branch {rules.branch}; create it, or name another one as `branch` of the "
+                f"loop {self.loop} in .github/pawl.yml"
+            ) from None
+        entries = self._entries(branch.sha)
+        paths = {entry.path: entry for entry in entries}
+        for path, key in ((rules.edit, "edit"), (rules.program_path, "program")):
+            if path not in paths:
+                raise Unobservable(
+                    f"{path} is not on {rules.branch}; add it, or correct `{key}` of the loop {self.loop} in "
+                    ".github/pawl.yml"
+                )
+        return Base(
+            sha=branch.sha,
+            inputs=self._inputs(entries),
+            content=self.view.objects.blob(paths[rules.edit].sha),
+            entries_digest={entry.path: entry.sha for entry in entries if self._is_input(entry.path)},
+            required_checks=branch.required_checks,
+            protected=branch.protected,
+        )
+
+    def _entries(self, commit: str) -> tuple[TreeEntry, ...]:
+        return self.view.objects.entries(self.view.objects.commit(commit).tree)
+
+    def _is_input(self, path: str) -> bool:
+        return matches(path, self.rules.input_globs) and not matches(path, self.rules.ignored_globs)
+
+    def _inputs(self, entries: tuple[TreeEntry, ...], content: bytes | None = None) -> str:
+        rules = self.rules
+        replaced = None if content is None else {rules.edit: git_blob_sha(content)}
+        return inputs_digest(entries, rules.input_globs, rules.ignored_globs, rules.rules_digest, replaced)
+
+    # Experiments.
+
+    def _experiments(self) -> Iterator[Experiment]:
+        concluded = {line.experiment for line in self.lines if isinstance(line, OutcomeLine)}
+        by_number: dict[int, Pull] = {}
+        for _, pull in sorted(self.view.pulls().items()):
+            number = experiment_of(pull.branch, self.loop)
+            if number is None or number in concluded:
+                continue
+            if number not in by_number or pull.open or not by_number[number].open:
+                by_number[number] = pull
+        for number, pull in sorted(by_number.items()):
+            yield self._experiment(number, pull)
+
+    def _experiment(self, number: int, pull: Pull) -> Experiment:
+        if pull.open and pull.head == self.view.branch(self.rules.branch).sha:
+            # The branch was moved to its head: GitHub takes a moment to notice that this merged it.
+            pull = replace(pull, open=False, merged=True, merge_commit=pull.head)
+        objects, path = self.view.objects, self.rules.edit
+        commit = objects.commit(pull.head)
+        parent = commit.parents[0] if commit.parents else pull.head
+        before, after = self._entries(parent), self._entries(pull.head)
+        old, new = self._content(before), self._content(after)
+        scope = scope_objection(before, after, path)
+        wrong = (scope,) if scope else objections(path, old, new, self.rules.limits.changed_lines)
+        final = SKIP not in commit.message
+        notes = self._notes(number, commit.message)
+        return Experiment(
+            number=number,
+            pull=pull.number,
+            head=pull.head,
+            parent=parent,
+            parent_inputs=self._inputs(before),
+            parent_content=old,
+            content=new,
+            inputs_after=self._inputs(before, new),
+            open=pull.open,
+            merged=pull.merged,
+            ended_by="" if pull.open else self.view.ended_by(pull),
+            merge_commit=pull.merge_commit,
+            final=final,
+            objections=wrong,
+            labels=pull.labels,
+            attempt=self._attempt(number, pull.head),
+            checks=tuple(self._checks(pull.head)) if final and pull.open else (),
+            branch_exists=experiment_branch(self.loop, number) in self.view.refs(),
+            hypothesis=notes.hypothesis,
+            proposer=notes.proposer,
+            predicted=notes.predicted,
+            parameters=notes.parameters,
+        )
+
+    def _content(self, entries: tuple[TreeEntry, ...]) -> bytes:
+        """The editable file's bytes; nothing where it is no file, which the scope objects to."""
+        found = next((entry for entry in entries if entry.path == self.rules.edit), None)
+        return self.view.objects.blob(found.sha) if found and found.mode.startswith("100") else b""
+
+    def _notes(self, number: int, message: str) -> EditNotes:
+        """What the head's commit says of its edit; a final commit leaves that to the ledger."""
+        notes = read_edit_commit(message)
+        if notes.proposer:
+            return notes
+        for line in reversed(self.lines):
+            if isinstance(line, VerdictLine) and line.experiment == number:
+                return EditNotes(line.hypothesis, line.proposer, line.predicted, dict(line.parameters))
+        return notes
+
+    def _attempt(self, number: int, head: str) -> Attempt | None:
+        """The newest of Pawl's own check runs that names this experiment; anybody else's are not looked at."""
+        mine = [
+            (check.attempt[1], check.id, check)
+            for check in self.view.checks(head)
+            if self._own(check) and check.attempt is not None and check.attempt[0] == str(number)
+        ]
+        if not mine:
+            return None
+        attempt, _, check = max(mine, key=lambda item: item[:2])
+        request = read_request(check.text)
+        if request is not None:
+            request = request.model_copy(update={"check_run": check.id})
+        job = self._job(f"{number}.{attempt}", check.id)
+        return Attempt(attempt, check.id, check.status, request, job)
+
+    def _own(self, check: CheckRun) -> bool:
+        return check.own and check.name == check_name(self.loop)
+
+    def _job(self, key: str, check_run: int) -> Job | None:
+        """The first job that was started for an attempt: a second one with the same title never counts."""
+        for job in self.view.jobs():
+            if (job.loop, job.key, job.check_run) == (self.loop, key, check_run):
+                return self._with_record(job)
+        return None
+
+    def _with_record(self, job: Dispatched) -> Job:
+        record, text, trouble = self.view.record(job.id) if job.status == "completed" else (None, "", "")
+        if trouble and job.conclusion not in ("", "success"):
+            trouble = f"{trouble} ({job.conclusion})"
+        return Job(
+            id=job.id,
+            key=job.key,
+            check_run=job.check_run,
+            status=job.status,
+            conclusion=job.conclusion,
+            url=job.url,
+            record=record,
+            trouble=trouble,
+            record_text=text,
+        )
+
+    def _checks(self, head: str) -> Iterator[Check]:
+        """What others say of a final commit: the newest check run of each name, and every status."""
+        newest = {check.name: check for check in self.view.checks(head) if not self._own(check)}
+        for check in newest.values():
+            yield Check(check.name, check.status, check.conclusion)
+        for status in self.view.statuses(head):
+            pending = status.state == "pending"
+            conclusion = "" if pending else "success" if status.state == "success" else "failure"
+            yield Check(status.context, "queued" if pending else "completed", conclusion)
+
+    # The loop.
+
+    def _calibrating(self) -> Iterator[Calibrating]:
+        known = {f"c{line.number}" for line in self.lines if isinstance(line, (CalibrationLine, AuditLine))}
+        started: set[str] = set()
+        for job in self.view.jobs():
+            if job.loop != self.loop or job.key[0] != "c" or job.key.split(".")[0] in known | started:
+                continue
+            try:
+                check = self.view.check(job.check_run)
+            except NotFound:
+                continue
+            request = read_request(check.text)
+            if request is None or not self._own(check) or check.external_id != job.key:
+                continue
+            started.add(job.key.split(".")[0])
+            request = request.model_copy(update={"check_run": check.id})
+            yield Calibrating(request, self._with_record(job))
+
+    def _last_number(self) -> int:
+        branches = [*self.view.refs(), *(pull.branch for pull in self.view.pulls().values())]
+        used = [experiment_of(branch, self.loop) or 0 for branch in branches]
+        used += [line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))]
+        return max(used, default=0)

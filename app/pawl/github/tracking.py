@@ -1,0 +1,96 @@
+"""The tracking issue of a loop, and the labels that Pawl uses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from pawl.core.snapshot import Snapshot
+from pawl.github.errors import NotFound, Unprocessable
+from pawl.github.facts import Issue
+from pawl.github.view import RepositoryView
+from pawl.messages.labels import LABELS, TRACKING
+from pawl.messages.tracking import tracking_body, tracking_title
+
+
+def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
+    """The loop's tracking issue: the oldest open one, else the newest closed one."""
+    found = [issue for issue in view.tracking() if issue.title == tracking_title(loop)]
+    return next((issue for issue in found if issue.open), found[-1] if found else None)
+
+
+def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
+    """Open the tracking issue, if there is none; whether there was none."""
+    if tracking_issue(view, snapshot.loop) is not None:
+        return False
+    _ensure_labels(view)
+    body = {
+        "title": tracking_title(snapshot.loop),
+        "body": tracking_body(snapshot),
+        "labels": [TRACKING.name],
+    }
+    view.put_tracking(Issue.read(view.client.post("issues", body)))
+    return True
+
+
+class Standing:
+    """Where the loops of a repository stand, as their tracking issues tell it."""
+
+    def __init__(self, view: RepositoryView) -> None:
+        self._view = view
+        self._told: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def tell(self, snapshot: Snapshot, notices: tuple[str, ...]) -> bool:
+        """Write where a loop stands into its tracking issue; whether that was news.
+
+        Only a new line in the ledger or another notice is: that a job waits or runs is told by its check run.
+        """
+        issue = tracking_issue(self._view, snapshot.loop)
+        news = (len(snapshot.ledger), notices)
+        if issue is None or self._told.get(snapshot.loop) == news:
+            return False
+        body = tracking_body(snapshot, notices)
+        changed = issue.body.strip() != body.strip()
+        if changed:
+            self._view.client.patch(f"issues/{issue.number}", {"body": body})
+            self._view.put_tracking(replace(issue, body=body))
+        self._told[snapshot.loop] = news
+        return changed
+
+
+def add_labels(view: RepositoryView, loop: str, labels: tuple[str, ...]) -> bool:
+    """Put labels on the tracking issue; whether any was missing."""
+    issue = tracking_issue(view, loop)
+    if issue is None or issue.labels >= set(labels):
+        return False
+    view.client.post(f"issues/{issue.number}/labels", {"labels": list(labels)})
+    view.put_tracking(replace(issue, labels=issue.labels | set(labels)))
+    return True
+
+
+def remove_labels(view: RepositoryView, loop: str, labels: tuple[str, ...]) -> bool:
+    """Take labels off the tracking issue; whether any was there."""
+    issue = tracking_issue(view, loop)
+    there = [label for label in labels if issue is not None and label in issue.labels]
+    if issue is None or not there:
+        return False
+    for label in there:
+        try:
+            view.client.delete(f"issues/{issue.number}/labels/{label}")
+        except NotFound:
+            continue  # somebody was faster
+    view.put_tracking(replace(issue, labels=issue.labels - set(there)))
+    return True
+
+
+def _ensure_labels(view: RepositoryView) -> None:
+    """Create the labels that are missing; one that people have changed stays as they want it."""
+    there = {str(item["name"]).lower() for item in view.client.pages("labels")}
+    for label in LABELS:
+        if label.name.lower() not in there:
+            body: dict[str, Any] = asdict(label)
+            try:
+                view.client.post("labels", body)
+            except Unprocessable as error:
+                if not error.already_exists:
+                    raise

@@ -1,0 +1,242 @@
+"""What Pawl knows of a repository at the moment: facets that are each read once, until something says they changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
+from pawl.core.config_file import parse_config
+from pawl.core.measurement import Record
+from pawl.github.artifacts import fetch_record
+from pawl.github.client import PAGE, Repository
+from pawl.github.errors import NotFound, Unobservable
+from pawl.github.facets import Facets
+from pawl.github.facts import Branch, CheckRun, Dispatched, Issue, Pull, Status
+from pawl.github.ledger_branch import LedgerBranch
+from pawl.github.objects import BlobStore, Commit, Objects
+
+WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
+TRACKING_LABEL = "pawl:tracking"
+RECENT_JOBS = 50
+"""Jobs that are looked through; a lane has one at a time, so older ones have ended long ago."""
+PREFIX = "refs/heads/"
+
+
+class RepositoryView(Facets):
+    """One repository, as far as it was looked at.
+
+    Whoever writes keeps the facets true by the ``put_`` methods, from GitHub's answers, so that a look costs few requests.
+    """
+
+    def __init__(self, client: Repository, store: BlobStore | None = None) -> None:
+        super().__init__()
+        self.client = client
+        self.objects = Objects(client, store)
+        self.ledger = LedgerBranch(self)
+        self._configs: dict[str, Config] = {}
+        self._old_pulls: dict[int, Pull] = {}
+
+    @property
+    def name(self) -> str:
+        """``owner/name``."""
+        return self.client.name
+
+    # Reading.
+
+    def default_branch(self) -> str:
+        """The branch that rules and workflows come from."""
+        return self._once("refs", "default", lambda: str(self.client.get()["default_branch"]))
+
+    def config(self) -> Config | None:
+        """The rules of all loops, from the default branch; none where there is no such file.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        return self._once("refs", "config", self._config)
+
+    def _config(self) -> Config | None:
+        try:
+            data = self.client.get(f"contents/{CONFIG_PATH}", ref=self.default_branch())
+        except NotFound:
+            return None
+        if data["sha"] not in self._configs:
+            text = base64.b64decode(data["content"]).decode("utf-8", errors="replace")
+            self._configs = {data["sha"]: parse_config(text)}
+        return self._configs[data["sha"]]
+
+    def branch(self, name: str) -> Branch:
+        """The tip of a loop's branch.
+
+        Raises:
+            NotFound: there is no such branch.
+        """
+
+        def read() -> Branch:
+            data = self.client.get(f"branches/{name}")
+            self.objects.put_commit(
+                Commit.read(
+                    {
+                        "sha": data["commit"]["sha"],
+                        **data["commit"]["commit"],
+                        "parents": data["commit"]["parents"],
+                    }
+                )
+            )
+            return Branch.read(data)
+
+        return self._once("refs", ("branch", name), read)
+
+    def refs(self) -> Mapping[str, str]:
+        """Branches below ``pawl/`` by name, with their tips."""
+        return self._once("refs", "own", lambda: self._refs("heads/pawl/", PREFIX))
+
+    def stop(self) -> bool:
+        """Whether the ref ``refs/pawl/stop`` is there."""
+        return self._once("refs", "stop", lambda: "stop" in self._refs("pawl/stop", "refs/pawl/"))
+
+    def _refs(self, prefix: str, strip: str) -> dict[str, str]:
+        found = self.client.pages(f"git/matching-refs/{prefix}", per_page=None)
+        return {item["ref"].removeprefix(strip): item["object"]["sha"] for item in found}
+
+    def pulls(self) -> Mapping[int, Pull]:
+        """Pull requests from branches below ``pawl/`` by number: all open ones, and those that changed last."""
+        return self._once("pulls", "list", self._pulls)
+
+    def _pulls(self) -> dict[int, Pull]:
+        """The hundred that changed last; beyond them only open ones can matter, and only those that were never seen."""
+        query: dict[str, Any] = {"sort": "updated", "direction": "desc", "per_page": PAGE}
+        recent = [Pull.read(item, self.name) for item in self.client.get("pulls", state="all", **query)]
+        pulls = dict(self._old_pulls)
+        if len(recent) == PAGE and pulls.get(recent[-1].number) != recent[-1]:
+            opened = self.client.pages("pulls", state="open", **query)
+            pulls = {pull.number: pull for pull in (Pull.read(item, self.name) for item in opened)}
+        pulls |= {pull.number: pull for pull in recent}
+        self._old_pulls = pulls
+        return {
+            number: pull for number, pull in pulls.items() if pull.own and pull.branch.startswith("pawl/")
+        }
+
+    def tracking(self) -> tuple[Issue, ...]:
+        """Issues with the tracking label that Pawl opened, oldest first."""
+
+        def read() -> tuple[Issue, ...]:
+            listed = self.client.pages(
+                "issues", labels=TRACKING_LABEL, state="all", sort="created", direction="asc"
+            )
+            issues = [Issue.read(item) for item in listed if "pull_request" not in item]
+            return tuple(issue for issue in issues if issue.author == self.client.identity.login)
+
+        return self._once("tracking", "list", read)
+
+    def jobs(self) -> tuple[Dispatched, ...]:
+        """Jobs of the measuring workflow that Pawl started lately, oldest first."""
+
+        def read() -> tuple[Dispatched, ...]:
+            path = f"actions/workflows/{WORKFLOW}/runs"
+            try:
+                listed = self.client.get(path, event="workflow_dispatch", per_page=RECENT_JOBS)[
+                    "workflow_runs"
+                ]
+            except NotFound:
+                raise Unobservable(
+                    f"{self.name} has no workflow {WORKFLOW_PATH} on {self.default_branch()}, so nothing can be "
+                    "measured; `pawl init` writes it"
+                ) from None
+            jobs = (Dispatched.read(item, self.default_branch()) for item in listed)
+            return tuple(sorted((job for job in jobs if job is not None), key=lambda job: job.id))
+
+        return self._once("jobs", "list", read)
+
+    def checks(self, commit: str) -> tuple[CheckRun, ...]:
+        """All check runs on a commit, superseded ones included, oldest first."""
+
+        def read() -> tuple[CheckRun, ...]:
+            found = self.client.pages(f"commits/{commit}/check-runs", "check_runs", filter="all")
+            checks = [CheckRun.read(item, self.client.identity.slug) for item in found]
+            for check in checks:
+                self._put("checks", ("run", check.id), check)
+            return tuple(sorted(checks, key=lambda check: check.id))
+
+        return self._once("checks", ("commit", commit), read)
+
+    def check(self, check_run: int) -> CheckRun:
+        """One check run.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+        def read() -> CheckRun:
+            return CheckRun.read(self.client.get(f"check-runs/{check_run}"), self.client.identity.slug)
+
+        return self._once("checks", ("run", check_run), read)
+
+    def statuses(self, commit: str) -> tuple[Status, ...]:
+        """The last commit status of each context."""
+
+        def read() -> tuple[Status, ...]:
+            found = self.client.pages(f"commits/{commit}/status", "statuses")
+            return tuple(Status(item["context"], item["state"]) for item in found)
+
+        return self._once("checks", ("statuses", commit), read)
+
+    def record(self, job: int) -> tuple[Record | None, str, str]:
+        """What an ended job handed in: the record, its text, and why it has none, for a person."""
+        return self._once("jobs", ("record", job), lambda: fetch_record(self.client, job))
+
+    def ended_by(self, pull: Pull) -> str:
+        """Who closed or merged a pull request; empty where GitHub does not say."""
+        if pull.ended_by is not None:
+            return pull.ended_by
+
+        def read() -> str:
+            return str((self.client.get(f"issues/{pull.number}").get("closed_by") or {}).get("login", ""))
+
+        return self._once("pulls", ("ended by", pull.number), read)
+
+    # Knowing what was just written.
+
+    def put_ref(self, branch: str, sha: str | None) -> None:
+        """A branch below ``pawl/`` is now here, or gone."""
+        self._update("refs", "own", lambda refs: _with(refs, branch, sha))
+
+    def put_branch(self, branch: Branch) -> None:
+        """A loop's branch is now here."""
+        self._put("refs", ("branch", branch.name), branch)
+
+    def put_pull(self, pull: Pull) -> None:
+        """A pull request is now so."""
+        self._update("pulls", "list", lambda pulls: _with(pulls, pull.number, pull))
+
+    def put_no_checks(self, commit: str) -> None:
+        """A commit was just made, so that nothing has checked it."""
+        self._put("checks", ("commit", commit), ())
+
+    def put_check(self, check: CheckRun) -> None:
+        """A check run is now so."""
+        self._put("checks", ("run", check.id), check)
+        self._update(
+            "checks",
+            ("commit", check.head),
+            lambda checks: (*(other for other in checks if other.id != check.id), check),
+        )
+
+    def put_job(self, job: Dispatched) -> None:
+        """A job was just started."""
+        self._update("jobs", "list", lambda jobs: (*jobs, job))
+
+    def put_tracking(self, issue: Issue) -> None:
+        """A tracking issue is now so."""
+        self._update(
+            "tracking",
+            "list",
+            lambda issues: (*(other for other in issues if other.number != issue.number), issue),
+        )
+
+
+def _with(mapping: Mapping[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
+    changed = {**mapping, key: value}
+    return {name: item for name, item in changed.items() if item is not None}

@@ -1,0 +1,36 @@
+"""Reads the request of a measuring job from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pawl.core.measurement import REQUEST_LIMIT, Request
+from pawl.lab.errors import MeasureError
+from pawl.lab.output import one_line
+
+
+def read_request(path: Path) -> Request:
+    """The request in a file.
+
+    Raises:
+        MeasureError: there is no such file, or it is no valid request.
+    """
+    remedy = "measure with the request that Pawl wrote, unchanged"
+    try:
+        text = path.read_text(encoding="utf-8")
+        if len(text) > REQUEST_LIMIT:
+            raise ValueError(f"it is longer than {REQUEST_LIMIT:,} characters")
+        return Request.model_validate_json(text)
+    except OSError as error:
+        raise MeasureError(f"{path} cannot be read", str(error), remedy) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = one_line(f"{where}: {first['msg']}" if where else first["msg"])
+        raise MeasureError(
+            f"{path} is no valid request ({error.error_count()} problems)", why, remedy
+        ) from None
+    except ValueError as error:
+        raise MeasureError(f"{path} is no valid request", one_line(str(error)), remedy) from None

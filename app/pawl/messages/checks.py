@@ -1,0 +1,141 @@
+"""What check runs say: of an experiment on its head, of a calibration on its base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pawl.core.ledger import VerdictLine
+from pawl.core.measurement import Purpose, Request
+from pawl.messages.figures import DETECTABLE, count, duration, number
+from pawl.messages.quoting import Safe, code, link, prose
+from pawl.messages.rendering import render
+from pawl.messages.report import Report, heading, report_values
+from pawl.messages.request_text import request_block
+
+_PURPOSES = {
+    Purpose.POOL: "Baseline pool",
+    Purpose.SENTINEL: "Sentinel run",
+    Purpose.AUDIT: "Audit",
+}
+
+
+@dataclass(frozen=True)
+class CheckOutput:
+    """A check run's output, within what GitHub admits."""
+
+    title: str
+    summary: str
+    text: str
+
+
+def queued(request: Request) -> CheckOutput:
+    """An attempt or calibration that waits for a runner. Its text carries the request, which is read back from there."""
+    return CheckOutput(
+        title=f"{_subject(request)}: waiting for a runner",
+        summary=render("check_queued", **_asked(request)),
+        text=_with_request(request),
+    )
+
+
+def measuring(request: Request, url: str, estimate: float) -> CheckOutput:
+    """The job runs.
+
+    Args:
+        request: what it measures.
+        url: the job's page.
+        estimate: seconds it is likely to take.
+    """
+    return CheckOutput(
+        title=f"{_subject(request)}: measuring, about {duration(estimate)}",
+        summary=render(
+            "check_measuring",
+            **_asked(request),
+            job=link(Safe("The measuring job"), url),
+            estimate=duration(estimate),
+        ),
+        text=_with_request(request),
+    )
+
+
+def concluded(report: Report) -> CheckOutput:
+    """The verdict, short; the experiment's comment has everything."""
+    line = report.line
+    return CheckOutput(
+        title=heading(line),
+        summary=render("check_concluded", **report_values(report)),
+        text=render("check_details", **report_values(report), **_origin(line)),
+    )
+
+
+def cut_off(request: Request, reason: str) -> CheckOutput:
+    """The job ended before its plan did, and another one goes on behind its runs."""
+    return CheckOutput(
+        title=f"{_subject(request)}: the job was cut off",
+        summary=render("check_cut_off", **_asked(request), reason=prose(reason) if reason.strip() else ""),
+        text="",
+    )
+
+
+def calibrated(request: Request, ok: bool, reason: str, runs: int) -> CheckOutput:
+    """A calibration's end.
+
+    Args:
+        request: what was asked for.
+        ok: whether it has what it was for.
+        reason: in a sentence, why or why not.
+        runs: how many were started.
+    """
+    name = _PURPOSES.get(request.purpose, "Calibration")
+    made = count(runs, "run")
+    said = prose(reason) if reason not in ("", made) else ""
+    return CheckOutput(
+        title=f"{name}: {made}" if ok else f"{name}: failed",
+        summary=render("check_calibrated", **_asked(request), ok=ok, reason=said, runs=made),
+        text="",
+    )
+
+
+def _subject(request: Request) -> str:
+    if request.purpose is Purpose.EXPERIMENT:
+        return f"Experiment {request.number}"
+    return _PURPOSES[request.purpose]
+
+
+def _asked(request: Request) -> dict[str, object]:
+    """What every summary may say of a request."""
+    known = request.calibration
+    metric = request.rules.metric
+    return {
+        "purpose": request.purpose.value,
+        "number": request.number,
+        "attempt": request.attempt,
+        "loop": code(request.loop),
+        "file": code(request.rules.edit),
+        "metric": code(metric.name),
+        "budget": duration(request.rules.budget),
+        "grace": duration(request.rules.grace),
+        "wanted": count(request.runs_wanted, "run"),
+        "done": len(request.runs),
+        "sealing": request.purpose is Purpose.EXPERIMENT and request.start.value == "seal",
+        "pool": len(known.pool),
+        "sigma": number(known.sigma) if known.dof else "",
+        "detectable": number(DETECTABLE * known.sigma) if known.dof and known.sigma else "",
+    }
+
+
+def _with_request(request: Request) -> str:
+    return (
+        "What the job was asked for, to the letter. Pawl reads it back from here.\n\n"
+        f"<details><summary>Request</summary>\n\n{request_block(request)}\n\n</details>\n"
+    )
+
+
+def _origin(line: VerdictLine) -> dict[str, object]:
+    """Names of what was measured, for those who recompute it."""
+    return {
+        "base": Safe(line.base),
+        "head": Safe(line.head),
+        "content": Safe(f"`{line.content}`"),
+        "record": Safe(f"`{line.record}`") if line.record else "",
+        "attempt": line.attempt,
+    }

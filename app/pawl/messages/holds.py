@@ -1,0 +1,51 @@
+"""Why a keep waits, each reason with who can do something about it."""
+
+from __future__ import annotations
+
+from pawl.core.policy import Hold, HoldReason
+from pawl.messages.quoting import Safe, code, phrase
+
+_WORDS = {
+    HoldReason.REVIEW: (
+        "This loop's rules leave the last word to people. Merge this pull request with GitHub's own button to take it, or "
+        "close it to drop it. With `merge: auto` in `.github/pawl.yml`, Pawl merges keeps itself."
+    ),
+    HoldReason.INCIDENT: (
+        "An incident has stopped all merging in this loop{}. Someone with write access looks at the evidence and then puts "
+        "the label `pawl:resume` on the tracking issue."
+    ),
+    HoldReason.PAUSED: (
+        "The loop is paused. Take the label `pawl:paused` off the tracking issue, or reopen the issue, to let it go on."
+    ),
+    HoldReason.STOPPED: (
+        "The ref `refs/pawl/stop` exists, which stops every loop of this repository. Delete it to let them go on."
+    ),
+    HoldReason.PROCESS_SANDBOX: (
+        "It was measured in the process sandbox, which cannot keep a candidate away from the rest of its machine, so a "
+        "person decides: read the diff, then merge or close. To let such keeps in by themselves, give the loop a "
+        "`run.image`, or write `accept: [process-sandbox]`."
+    ),
+    HoldReason.SELF_REPORTED: (
+        "The metric is what the candidate itself printed, so a person decides: read the diff, then merge or close. To let "
+        "such keeps in by themselves, give the loop an `evaluate` command, or write `accept: [self-reported-metric]`."
+    ),
+    HoldReason.CHECKS_PENDING: (
+        "A check on the final commit has not ended yet{}. Pawl goes on by itself when it passes. If it never starts, see "
+        "whether its workflow runs on pull requests from `pawl/**`."
+    ),
+    HoldReason.CHECK_FAILED: (
+        "A check on the final commit has failed{}. Run it again if that was an accident; close this pull request if the "
+        "check is right."
+    ),
+    HoldReason.GITHUB: (
+        "GitHub refused to move the branch{}. A repository administrator can let the App past the rule that stands in the "
+        "way; anyone who may merge can use GitHub's own button."
+    ),
+}
+
+
+def hold_text(hold: Hold) -> Safe:
+    """Why a keep is not merged now, and who can change that. The hold's detail is shown as data."""
+    return phrase(
+        _WORDS[hold.reason], Safe(f": {code(hold.detail, 300)}") if hold.detail.strip() else Safe("")
+    )

@@ -1,0 +1,176 @@
+"""The loop's tracking issue: where it stands, what was tried, how to steer it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pawl.core.calibration import calibration_of
+from pawl.core.decide import state_of
+from pawl.core.decision import Verdict
+from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
+from pawl.core.policy import HoldReason, failing_base, open_incident, paused
+from pawl.core.snapshot import Experiment, Snapshot
+from pawl.core.states import State
+from pawl.messages.figures import DETECTABLE, count, effect_shown, number
+from pawl.messages.progress import chart, last_outcomes, last_verdicts, progress_of, step_rows
+from pawl.messages.quoting import Safe, code, prose
+from pawl.messages.rendering import render
+
+ROWS = 25
+"""Experiments that the table shows, the newest."""
+NOTICES = 10
+
+
+class LoopState(StrEnum):
+    """Where a loop is, for people."""
+
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    HALTED = "halted by an incident"
+    FINISHED = "finished"
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
+_TOLD = {
+    LoopState.STOPPED: ("stopped",),
+    LoopState.PAUSED: ("paused",),
+    LoopState.HALTED: ("incident: ",),
+    LoopState.FINISHED: ("the limit of ",),
+    LoopState.WAITING: (),
+    LoopState.RUNNING: (),
+}
+"""Beginnings of the notices that say what a state's own paragraph says already."""
+
+
+def tracking_title(loop: str) -> str:
+    """The issue's title."""
+    return f"Pawl: {loop}"
+
+
+def tracking_marker(loop: str) -> Safe:
+    """The first line of the issue's body, by which Pawl finds it again."""
+    return Safe(f"<!-- pawl-tracking:{loop} -->")
+
+
+def loop_state(snapshot: Snapshot, notices: Sequence[str] = ()) -> LoopState:
+    """Where the loop is. What a person must act on comes first."""
+    halted = paused(snapshot)
+    if halted is not None:
+        return LoopState.STOPPED if halted.reason is HoldReason.STOPPED else LoopState.PAUSED
+    if open_incident(snapshot.ledger) is not None:
+        return LoopState.HALTED
+    if failing_base(snapshot):
+        return LoopState.WAITING
+    limit = snapshot.rules.limits.experiments
+    if limit is not None and snapshot.last_number >= limit and not snapshot.experiments:
+        return LoopState.FINISHED
+    return LoopState.WAITING if notices and not _at_work(snapshot) else LoopState.RUNNING
+
+
+def _at_work(snapshot: Snapshot) -> bool:
+    """Whether anything moves by itself: a job, a proposal, an experiment that waits for neither people nor their checks."""
+    moving = (state_of(snapshot, experiment) is not State.HELD for experiment in snapshot.experiments)
+    return snapshot.proposing or bool(snapshot.calibrating) or any(moving)
+
+
+def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
+    """The issue's body.
+
+    Args:
+        snapshot: the loop.
+        notices: sentences that say why nothing happens, or what a person should do; shown as data.
+    """
+    rules, lines = snapshot.rules, snapshot.ledger
+    progress = progress_of(lines, rules.metric)
+    known = calibration_of(lines, snapshot.base.inputs)
+    incident = open_incident(lines)
+    state = loop_state(snapshot, notices)
+    told = [notice for notice in notices if not notice.startswith(_TOLD[state])]
+    return render(
+        "tracking",
+        marker=tracking_marker(snapshot.loop),
+        loop=code(snapshot.loop),
+        state=Safe(state.value),
+        incident=prose(incident.reason) if incident else "",
+        incident_experiment=incident.experiment or 0 if incident else 0,
+        notices=[prose(notice, 400) for notice in told[:NOTICES]],
+        file=code(rules.edit),
+        program=code(rules.program_path),
+        branch=code(rules.branch),
+        merge=code(rules.merge),
+        limit=rules.limits.experiments or 0,
+        metric=code(rules.metric.name),
+        direction=Safe("lower" if rules.metric.sign < 0 else "higher"),
+        baseline=number(progress.baseline) if progress.baseline is not None else "",
+        best=number(progress.best) if progress.best is not None else "",
+        audited=progress.audited,
+        known=known.dof > 0,
+        dof=count(known.dof, "degree of freedom", "degrees of freedom"),
+        sigma=number(known.sigma) if known.sigma else "",
+        detectable=number(DETECTABLE * known.sigma) if known.sigma else "",
+        counts=_counts(snapshot),
+        rows=_rows(snapshot),
+        chart=chart(progress),
+        steps=step_rows(progress),
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One experiment in the table."""
+
+    number: int
+    pull: Safe
+    hypothesis: Safe
+    verdict: Safe
+    effect: Safe
+    runs: Safe
+    now: Safe
+
+
+def _rows(snapshot: Snapshot) -> list[_Row]:
+    verdicts, outcomes = last_verdicts(snapshot.ledger), last_outcomes(snapshot.ledger)
+    flying = {experiment.number: experiment for experiment in snapshot.experiments}
+    numbers = sorted({*verdicts, *outcomes, *flying}, reverse=True)[:ROWS]
+    return [
+        _row(snapshot, number, verdicts.get(number), outcomes.get(number), flying.get(number))
+        for number in numbers
+    ]
+
+
+def _row(
+    snapshot: Snapshot,
+    number: int,
+    line: VerdictLine | None,
+    outcome: OutcomeLine | None,
+    flying: Experiment | None,
+) -> _Row:
+    pull = line.pull if line else flying.pull if flying else 0
+    hypothesis = line.hypothesis if line else flying.hypothesis if flying else ""
+    if outcome is not None:
+        commit = f" as {outcome.commit[:10]}" if outcome.commit else ""
+        now = f"{outcome.outcome.value}{commit}"
+    else:
+        now = state_of(snapshot, flying).value if flying else ""
+    return _Row(
+        number=number,
+        pull=Safe(f"#{pull}" if pull else ""),
+        hypothesis=prose(hypothesis, 80) if hypothesis.strip() else Safe(""),
+        verdict=Safe(line.verdict.value if line else ""),
+        effect=effect_shown(line.rules.metric, line) if line else Safe(""),
+        runs=Safe(str(len(line.runs)) if line else ""),
+        now=Safe(now),
+    )
+
+
+def _counts(snapshot: Snapshot) -> Safe:
+    """``14 experiments: 2 keep, 11 discard, 1 crash; 2 merged``."""
+    verdicts, outcomes = last_verdicts(snapshot.ledger), last_outcomes(snapshot.ledger)
+    by_verdict = Counter(line.verdict for line in verdicts.values())
+    merged = sum(line.outcome is Outcome.MERGED for line in outcomes.values())
+    told = ", ".join(f"{by_verdict[verdict]} {verdict.value}" for verdict in Verdict if by_verdict[verdict])
+    return Safe(f"{count(len(verdicts), 'experiment')} concluded: {told}; {merged} merged" if told else "")
