@@ -104,11 +104,11 @@ class HubServer:
     def stop(self) -> None:
         """Stop delivering and answering; the hub stays open."""
         self.hub.events.stop()
-        # Waitress's loop looks at its sockets; asked to close, it ends after the requests under way.
+        # First the requests under way end, then the loop over the sockets: a worker wakes that loop when it is done.
+        self._server.task_dispatcher.shutdown(timeout=2)
         self._server.trigger.pull_trigger(self._close)
         if self._thread:
             self._thread.join(10)
-        self._server.task_dispatcher.shutdown(timeout=2)
 
     def _close(self) -> None:
         for channel in list(self._server.active_channels.values()):
