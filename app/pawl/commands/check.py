@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from pawl.commands.check_loop import LoopCheck
@@ -151,7 +150,8 @@ def _tell(console: Console, check: _Check) -> None:
         _tell_remarks(console, f"loop {name}", [remark for remark in check.remarks if remark.loop == name])
         if check.logs.get(name):
             console.print(Text("  The end of what the failed run printed:"))
-            console.print(Padding(Text(plain(check.logs[name]), style="dim"), (0, 0, 0, 4)))
+            shown = "\n".join(f"    {line}" for line in plain(check.logs[name]).split("\n"))
+            console.print(Text(shown, style="dim"), soft_wrap=True)
         assert check.config is not None
         for label, sentence in _cost_sentences(cost, check.config.loops[name]):
             _line(console, "  ", label, "green", sentence)
@@ -208,8 +208,8 @@ def _cost_sentences(cost: Cost, rules: Loop) -> Iterator[tuple[str, str]]:
     yield "start", f"the first calibration is 8 runs: about {format_duration(cost.calibration_seconds)}"
     yield (
         "keep",
-        f"about {_hours(cost.first_keep_hours)} of one machine ({cost.first_keep_runs:.0f} runs) to a first keep. An estimate, "
-        "which assumes that 3 in 100 proposals are real gains",
+        f"about {_hours(cost.first_keep_hours)} of one machine ({cost.first_keep_runs:.0f} runs) to a first keep. An "
+        "estimate, which assumes that 3 in 100 proposals are real gains",
     )
 
 

@@ -208,7 +208,9 @@ class LoopCheck:
 
     def _data(self) -> Iterator[Remark]:
         rules = self.rules
-        places = [(("data",), left, right) for left, right in rules.data.items()]
+        places: list[tuple[tuple[str, ...], str, str]] = [
+            (("data",), left, right) for left, right in rules.data.items()
+        ]
         if rules.evaluate:
             places += [(("evaluate", "data"), left, right) for left, right in rules.evaluate.data.items()]
         for keys, left, right in places:

@@ -25,7 +25,7 @@ def workflow_remarks(checkout: Checkout, config: Config) -> Iterator[Remark]:
     if not own.is_file():
         yield Remark(
             "warning",
-            "there is no measuring workflow: on GitHub nothing could be measured. `pawl init` writes it (`pawl try` needs none)",
+            "there is no measuring workflow, which `pawl try` does not need, and GitHub does. `pawl init` writes it",
             file=WORKFLOW_PATH,
         )
     for path in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
@@ -96,7 +96,7 @@ def _measuring(checkout: Checkout, name: str, text: str, workflow: Mapping[str, 
         if writes:
             yield Remark(
                 "warning",
-                "it asks for write permissions on a machine that runs candidates; contents: read and checks: read are enough",
+                "it asks for write permissions on a machine that runs candidates; contents: read and checks: read will do",
                 file=name,
                 line=_line(text, "write"),
             )

@@ -230,11 +230,14 @@ class _Decision:
         if judged.incident:
             write_incident(self.draft, line.key, judged.incident, experiment.number)
         log = _last_log(job.record)
-        self.after.append(
-            Publish(experiment.number, line, judged.finding, attempt.check_run, fresh=True, log=log)
+        publish = Publish(
+            experiment.number, line, judged.finding, attempt.check_run, experiment.open, log=log
         )
         if not experiment.open:
+            # The outcome comes with the verdict, and then the experiment is out of sight: write it up before.
+            self.now.append(publish)
             return
+        self.after.append(publish)
         if line.verdict is not Verdict.KEEP:
             self.after.append(_close(experiment, line))
         else:
@@ -325,7 +328,8 @@ class _Decision:
         if isinstance(line, (CalibrationLine, AuditLine)):
             runs = len(line.runs)
             check_run = calibrating.job.check_run
-            self.after.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
+            # Before the line: behind it the calibration is out of sight, and a lost conclusion would stay lost.
+            self.now.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
 
     def _resumed(self) -> None:
         tracking = self.snapshot.tracking

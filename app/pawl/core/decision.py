@@ -289,10 +289,14 @@ def _seal(
             f"the guard {broken[0].name} got worse than {broken[0].bound} allows",
         )
     else:
-        verdict, reason = Verdict.KEEP, f"{candidates} sealed runs repeat the gain, and every guard holds"
+        verdict, reason = Verdict.KEEP, f"{_runs(candidates)} the gain, and every guard holds"
     # A deterministic metric has no sigma to count in.
     in_sigma = effect / sigma if request.calibration.sigma else None
     return Finding(verdict, Stage.SEAL, reason, effect, in_sigma, sigma, screen_z, llr, guards)
+
+
+def _runs(count: int) -> str:
+    return "the sealed run repeats" if count == 1 else f"{count} sealed runs repeat"
 
 
 def _interleaved(candidates: int, baselines: int) -> Iterable[tuple[Arm, int]]:

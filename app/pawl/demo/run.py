@@ -23,7 +23,7 @@ from pawl.commands.serve import log_as_json
 from pawl.core.config import CONFIG_PATH, Config
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, VerdictLine
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Record, Request
 from pawl.demo.results import Results, results
 from pawl.demo.screen import Progress, picture, tell_end
@@ -140,6 +140,8 @@ def _run(town: Town, plan: Plan) -> int:
     town.start_app(plan.name)
     watch = Watch(town, plan)
     console = Console()
+    if not console.is_terminal:
+        console.width = 140  # a log or a pipe is as wide as it needs to be
     pages = f"{town.server.url}/{plan.name}"
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -168,7 +170,7 @@ def _run(town: Town, plan: Plan) -> int:
         console.print("the pages stay up until you press Ctrl-C")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-    return 0 if len(found.experiments) >= plan.experiments else 1
+    return 0 if watch.complete() else 1
 
 
 def plan_log(home: Path) -> TextIO:
@@ -199,6 +201,14 @@ class Watch:
         )
         self._rest = self._rest + 1 if idle and (done or self.notices()) else 0
         return self._rest >= AT_REST
+
+    def _ended(self) -> set[int]:
+        """Experiments that are over: with a verdict, or superseded before one."""
+        return {line.experiment for line in self._lines if isinstance(line, (VerdictLine, OutcomeLine))}
+
+    def complete(self) -> bool:
+        """Whether as many experiments are over as were asked for."""
+        return len(self._ended()) >= self._plan.experiments
 
     def _read(self) -> None:
         commit = self._town.ledger_commit(self._plan.name)
@@ -243,7 +253,7 @@ class Watch:
     def news(self, progress: Progress | None, now: datetime) -> str:
         """One line for a log: what runs, or what was concluded last."""
         found = self.results("").experiments
-        last = f"{len(found)} of {self._plan.experiments} concluded"
+        last = f"{len(self._ended())} of {self._plan.experiments} concluded"
         if found:
             last += f", last: experiment {found[-1].number} {found[-1].verdict}"
         return f"{last}; {progress.brief() if progress else 'no job'}"

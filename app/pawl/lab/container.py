@@ -197,7 +197,8 @@ class _Watch:
     answer: list[int] = field(default_factory=list)
 
     def run(self) -> Ended:
-        stream = self.container.attach(stream=True, demux=True, stdout=True, stderr=True)
+        wanted = {"stdout": 1, "stderr": 1, "stream": 1}
+        stream = self.client.api.attach_socket(str(self.container.id), params=wanted)
         reading = threading.Thread(target=self._read, args=(stream,), daemon=True)
         reading.start()
         began = time.monotonic()
@@ -226,12 +227,16 @@ class _Watch:
         )
 
     def _read(self, stream: Any) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for out, err in stream:
-                if out:
-                    self.output.feed(out)
-                if err:
-                    (self.errors if self.job.apart else self.output).feed(err)
+        from docker.utils.socket import STDERR, frames_iter
+
+        try:
+            for kind, data in frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
+                (self.errors if kind == STDERR and self.job.apart else self.output).feed(data)
+        except (OSError, ValueError):
+            pass  # cut off: what came so far is there
+        finally:
+            # The SDK keeps the HTTP response in the socket; closing that one closes both.
+            stream._response.close()
 
     def _wait(self, began: float) -> None:
         """Until the container has ended, or was killed for one of its limits."""

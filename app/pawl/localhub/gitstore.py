@@ -88,6 +88,14 @@ class GitStore:
         repo.refs = DictRefsContainer(table)
         return repo
 
+    def mirror(self, refs: dict[str, str], head: str) -> None:
+        """Write refs down where plain git looks for them. Nothing here reads them: the store has the word."""
+        lines = [f"{sha} {name}\n" for name, sha in sorted(refs.items())]
+        for name, text in (("packed-refs", "".join(lines)), ("HEAD", f"ref: refs/heads/{head}\n")):
+            fresh = self.path / f"{name}.new"
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(self.path / name)
+
     # -- reading -------------------------------------------------------------------------------------------------
 
     def _object(self, sha: str) -> ShaFile:

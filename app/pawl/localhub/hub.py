@@ -95,8 +95,10 @@ class Hub:
         return cls(home, clock, private_key_pem)
 
     def close(self) -> None:
-        """Stop delivering webhooks and close all files."""
+        """Stop delivering webhooks and close all files; from here on plain git can read the repositories' folders."""
         self.events.stop()
+        for repo in self.repositories():
+            self.git(repo).mirror(self.store.refs(repo["id"]), repo["default_branch"])
         for git in self._gits.values():
             git.close()
         self.store.close()

@@ -12,7 +12,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
+
+from pawl.meta.places import Place, Rank, key_suffix, label_of, last_name, looks_chosen, target_name, words
 
 ENOUGH_CONSTANTS = 3
 """A file with so many constants at its top level has told where its dials are; numbers in its algorithms are left alone."""
@@ -22,7 +23,6 @@ _CHANCE = re.compile(r"seed|rng|random_?state|^random\[|^key\[|^pawl_", re.IGNOR
 """What draws luck, or is told to the run by Pawl. A search that may turn it finds a lucky seed and calls it progress."""
 _DUNDER = re.compile(r"(?:^|\.)__\w+__[^.]*$")
 _NEVER_WORDS = frozenset({"version", "dtype", "port", "verbose", "debug"})
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 _SILENT_CALLS = re.compile(
     "print|isinstance|round|_?exit|sleep|debug|info|warning|error|warn|savefig|figure|signal|alarm|getLogger"
 )
@@ -30,20 +30,11 @@ _STRUCTURAL_ARGUMENTS = re.compile(
     "dims?|ax[ie]s|axes|ndim|nargs|indent|ndigits|stacklevel|maxsplit|start|stop|out|padding|stride|groups|timeout|mode"
     "|flags|buffering|index|offset"
 )
-_UNITS = frozenset({60, 100, 1000, 1024, 3600, 10**6})
 _DECIMAL = re.compile(r"[0-9][0-9_]*|(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][+-]?[0-9_]+)?")
 
 
 class Unreadable(Exception):
     """The file cannot be read as Python; the text says where and why."""
-
-
-class Rank(IntEnum):
-    """Where a literal stands: the lower, the more likely that its author meant it as a dial."""
-
-    CONSTANT = 0
-    ARGUMENT = 1
-    OTHER = 2
 
 
 @dataclass(frozen=True)
@@ -64,30 +55,9 @@ class Dial:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What the walk knows about where it is."""
-
-    scope: tuple[str, ...] = ()
-    name: str = ""
-    rank: Rank = Rank.OTHER
-    direct: bool = False
-    """The literal itself is the value, perhaps in a container: no arithmetic around it, no position in a call."""
-    sign: int = 1
-    assigned: str = ""
-    """The variable that is assigned, if one is."""
-    owner: tuple[str, str] = ("", "")
-    """Function or class, and its parameter or field, whose default this is."""
-    top: bool = False
-    in_class: bool = False
-
-    def within(self, part: str) -> str:
-        return ".".join((*self.scope, part))
-
-
-@dataclass(frozen=True)
 class _Found:
     dial: Dial
-    at: _Place
+    at: Place
 
 
 def dials(source: str) -> tuple[Dial, ...]:
@@ -99,7 +69,7 @@ def dials(source: str) -> tuple[Dial, ...]:
     try:
         walk = _Walk(source.encode())
         for statement in ast.parse(source.removeprefix(_BOM)).body:
-            walk.visit(statement, _Place(top=True))
+            walk.visit(statement, Place(top=True))
     except SyntaxError as error:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise Unreadable(f"line {error.lineno or 1}: {error.msg}, says Python {python}") from None
@@ -146,7 +116,7 @@ class _Walk:
                 continue
             yield found.dial
 
-    def visit(self, node: ast.AST, at: _Place) -> None:
+    def visit(self, node: ast.AST, at: Place) -> None:
         if _CHANCE.search(at.name):
             return
         match node:
@@ -170,7 +140,7 @@ class _Walk:
                     self.visit(element, replace(at, name=f"{at.name}[{index}]"))
             case ast.Dict():
                 for index, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
-                    self.visit(value, replace(at, name=at.name + _key(key, index)))
+                    self.visit(value, replace(at, name=at.name + key_suffix(key, index)))
             case ast.Assign(targets=targets, value=value):
                 self._assign(targets, value, at)
             case ast.AnnAssign(target=target, value=value):
@@ -184,7 +154,7 @@ class _Walk:
                 self._function(node, at)
             case ast.ClassDef():
                 if not any("Enum" in ast.dump(base) or "Flag" in ast.dump(base) for base in node.bases):
-                    inside = _Place(scope=(*at.scope, node.name), name=at.within(node.name), in_class=True)
+                    inside = Place(scope=(*at.scope, node.name), name=at.within(node.name), in_class=True)
                     self._all(node.body, inside)
             case ast.Call():
                 self._call(node, at)
@@ -202,11 +172,11 @@ class _Walk:
                 direct = at.direct and isinstance(node, (ast.IfExp, ast.Starred))
                 self._all(ast.iter_child_nodes(node), replace(at, top=False, direct=direct, in_class=False))
 
-    def _all(self, nodes: Iterable[ast.AST], at: _Place) -> None:
+    def _all(self, nodes: Iterable[ast.AST], at: Place) -> None:
         for node in nodes:
             self.visit(node, at)
 
-    def _assign(self, targets: list[ast.expr], value: ast.expr, at: _Place) -> None:
+    def _assign(self, targets: list[ast.expr], value: ast.expr, at: Place) -> None:
         target = targets[0]
         both = isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List))
         if both and len(target.elts) == len(value.elts):  # type: ignore[attr-defined]
@@ -217,11 +187,11 @@ class _Walk:
         rank = Rank.CONSTANT if at.top else Rank.ARGUMENT if at.in_class else Rank.OTHER
         owner = (at.scope[-1], getattr(target, "id", "")) if at.in_class else ("", "")
         name = names[0] or at.name
-        inside = _Place(at.scope, name, rank, direct=True, assigned=names[0], owner=owner)
+        inside = Place(at.scope, name, rank, direct=True, assigned=names[0], owner=owner)
         self.visit(value, inside)
 
-    def _store(self, target: ast.expr, at: _Place) -> str:
-        name = _target(target, at)
+    def _store(self, target: ast.expr, at: Place) -> str:
+        name = target_name(target, at)
         if name:
             self.stores[name] += 1
         elif isinstance(target, (ast.Tuple, ast.List)):
@@ -229,7 +199,7 @@ class _Walk:
                 self._store(element, at)
         return name
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, at: _Place) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, at: Place) -> None:
         owner = at.scope[-1] if at.in_class and node.name == "__init__" else node.name
         prefix = at.within(node.name) if owner == node.name else ".".join(at.scope)
         arguments = node.args
@@ -243,19 +213,19 @@ class _Walk:
                 name = f"{prefix}.{parameter.arg}"
                 self.visit(
                     default,
-                    _Place(at.scope, name, Rank.ARGUMENT, direct=True, owner=(owner, parameter.arg)),
+                    Place(at.scope, name, Rank.ARGUMENT, direct=True, owner=(owner, parameter.arg)),
                 )
-        self._all(node.body, _Place(scope=(*at.scope, node.name), name=at.within(node.name)))
+        self._all(node.body, Place(scope=(*at.scope, node.name), name=at.within(node.name)))
 
-    def _call(self, node: ast.Call, at: _Place) -> None:
-        callee = _last(node.func)
+    def _call(self, node: ast.Call, at: Place) -> None:
+        callee = last_name(node.func)
         keywords = [keyword.arg for keyword in node.keywords]
         self.calls.setdefault(callee, []).append(frozenset(filter(None, keywords)))
         if _SILENT_CALLS.fullmatch(callee):
             return
         if not isinstance(node.func, ast.Name):
             self.visit(node.func, replace(at, direct=False, rank=Rank.OTHER, top=False))
-        label = _label(node)
+        label = label_of(node)
         at = replace(at, sign=1, assigned="", owner=("", ""), top=False)
         for index, argument in enumerate(node.args):
             name = f"{label or callee}[{index}]"
@@ -269,7 +239,7 @@ class _Walk:
                 name = f"{at.name if callee == 'dict' and at.name else callee}.{keyword.arg}"
             self.visit(keyword.value, replace(at, name=name, rank=Rank.ARGUMENT, direct=True))
 
-    def _literal(self, node: ast.Constant, at: _Place, exponent: bool = False) -> None:
+    def _literal(self, node: ast.Constant, at: Place, exponent: bool = False) -> None:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or node.end_col_offset is None:
             return
@@ -284,61 +254,7 @@ class _Walk:
             return
         if (whole and int(text.replace("_", "")) != value) or (not whole and float(text) != value):
             return
-        if _worth(value, at, exponent):
+        if looks_chosen(value, at, exponent):
             number = self.repeats[at.name]
             name = (at.name or "number") + (f"#{number}" if number > 1 else "")
             self.found.append(_Found(Dial(name, text, at.sign * value, start, at.rank, whole, exponent), at))
-
-
-def words(name: str) -> list[str]:
-    """The words of a name in lower case: ``model.nHead_DIM`` is model, n, head, dim."""
-    return [word.lower() for word in _WORD.findall(name)]
-
-
-def _worth(value: float, at: _Place, exponent: bool) -> bool:
-    """Whether a number looks chosen, rather than being structure, a unit, a guard against zero or a sentinel."""
-    meant = at.rank is not Rank.OTHER
-    if exponent:
-        return value >= 1 and (meant or value > 4)
-    if value == 0:
-        return isinstance(value, float) and meant and at.direct
-    if not 1e-7 <= value < 1e9:
-        return False
-    if isinstance(value, int):
-        least = (1 if meant else 2) if at.direct else (3 if meant else 5)
-        return value >= least and (at.direct or value not in _UNITS)
-    return at.direct or value not in _UNITS | {0.5, 1.0, 2.0}
-
-
-def _target(target: ast.expr, at: _Place) -> str:
-    match target:
-        case ast.Name(id=name):
-            return at.within(name)
-        case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
-            return ".".join((*at.scope[:-1], attribute))
-        case ast.Attribute(value=value, attr=attribute):
-            return f"{_last(value)}.{attribute}"
-        case ast.Subscript(value=value, slice=ast.Constant(value=str(key))) if key.isidentifier():
-            return f"{_last(value)}.{key}"
-    return ""
-
-
-def _last(node: ast.expr) -> str:
-    """The last part of a dotted name."""
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else "call"
-
-
-def _key(key: ast.expr | None, index: int) -> str:
-    if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
-        return f".{key.value}"
-    return f"[{index}]"
-
-
-def _label(node: ast.Call) -> str:
-    """What a call's first argument calls the thing: the ``lr`` of ``add_argument("--lr", default=3e-4)``."""
-    if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-        text = node.args[0].value.lstrip("-").replace("-", "_")
-        return text if text.isidentifier() else ""
-    return ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 
-from pawl.meta.literals import Dial, words
+from pawl.meta.literals import Dial
+from pawl.meta.places import words
 
 REACH = math.log(8)
 """How far from the present value a search looks: x/8 to 8x."""

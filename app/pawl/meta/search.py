@@ -15,7 +15,8 @@ from typing import Any
 
 from pawl.core.digest import sha256
 from pawl.core.edit import MAX_BYTES, Edit, objections
-from pawl.meta.literals import Dial, Rank, Unreadable, dials, rewrite
+from pawl.meta.literals import Dial, Unreadable, dials, rewrite
+from pawl.meta.places import Rank
 from pawl.meta.proposer import Context, NoProposal, Tried
 from pawl.meta.scale import REACH, coordinate, value_of, written
 
