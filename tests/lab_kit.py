@@ -13,7 +13,7 @@ from typing import Any
 
 from pawl.core.config import Loop
 from pawl.core.digest import sha256
-from pawl.core.measurement import Calibration, Procedure, Purpose, Request, RunRecord, Stage
+from pawl.core.measurement import Calibration, Procedure, Purpose, Request, RunRecord
 from pawl.lab import Measured, Options, measure
 
 PYTHON = str(Path(sys.executable).resolve())
@@ -126,15 +126,12 @@ def bench(top: Path, train: str = PRINTS, files: Mapping[str, str] | None = None
     return Bench(top, base, given | rules)
 
 
-def evaluated(top: Path, train: str, evaluate: str = READS, **rules: Any) -> Bench:
+def evaluated(top: Path, train: str, judge: str = READS, **rules: Any) -> Bench:
     """A loop with an evaluator, a JSON artifact and a private folder."""
     extra = rules.pop("files", {})
-    files = {"lab/evaluate.py": evaluate, "lab/holdout/answers.txt": "42\n", **extra}
+    files = {"lab/evaluate.py": judge, "lab/holdout/answers.txt": "42\n", **extra}
     given = {
         "artifact": {"path": "out.json", "format": "json"},
         "evaluate": {"command": f"{PYTHON} evaluate.py", "private": ["lab/holdout/"]},
     }
     return bench(top, train, files, **(given | rules))
-
-
-FIRST = Stage.SCREEN

@@ -17,6 +17,7 @@ import time
 from math import hypot, sqrt
 from pathlib import Path
 
+CIRCLES = int("26")  # the problem fixes it; written so that no search takes it for a dial
 BORN = time.monotonic()  # the clock of the budget starts with the process, so it is read first
 
 # ---------------------------------------------------------------------------------------------------

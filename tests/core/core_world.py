@@ -19,7 +19,15 @@ from pawl.core.decide import Circumstances, decide, state_of
 from pawl.core.decision import Verdict, advance
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, OutcomeLine, VerdictLine, head_of, parse_lines
+from pawl.core.ledger import (
+    AnyLine,
+    AuditLine,
+    CalibrationLine,
+    OutcomeLine,
+    VerdictLine,
+    head_of,
+    parse_lines,
+)
 from pawl.core.measurement import (
     Arm,
     Environment,
@@ -135,6 +143,8 @@ class World:
         self.other_checks: dict[str, list[Check]] = {}
         self.required_checks: tuple[str, ...] = ()
         self.fuse: int | None = None
+        self.crash_at: int | None = None
+        """The number of the one change, counted from the beginning, at which the process dies for once."""
         self.effects = 0
         self.transitions: set[tuple[State, State]] = set()
         self.states: dict[int, State] = {}
@@ -174,7 +184,11 @@ class World:
     def _base(self) -> Base:
         tip = self.commits[self.tip]
         return Base(
-            self.tip, self.inputs(tip.files), tip.files[EDIT], required_checks=self.required_checks, protected=True
+            self.tip,
+            self.inputs(tip.files),
+            tip.files[EDIT],
+            required_checks=self.required_checks,
+            protected=True,
         )
 
     def inputs(self, files: Mapping[str, bytes]) -> str:
@@ -249,17 +263,17 @@ class World:
         return decide(self.snapshot(), Circumstances(NOW, KEY))
 
     def step(self, fuse: int | None = None, twice: bool = False) -> int:
-        """Look, decide, act. Returns the number of changes made; a fuse lets only so many happen."""
-        before, self.fuse = self.effects, fuse
+        """Look, decide, act. Returns the number of changes made or prevented; a fuse lets only so many happen."""
+        before, self.fuse, broken = self.effects, fuse, 0
         try:
             for action in self.decided():
                 for _ in range(2 if twice else 1):
                     self.apply(action)
         except (Crash, Stale):
-            pass
+            broken = 1
         finally:
             self.fuse = None
-        return self.effects - before
+        return self.effects - before + broken
 
     def _effect(self) -> None:
         """Announces one change of the world."""
@@ -267,6 +281,9 @@ class World:
             if self.fuse == 0:
                 raise Crash
             self.fuse -= 1
+        if self.effects == self.crash_at:
+            self.crash_at = None
+            raise Crash
         self.effects += 1
 
     def note_states(self) -> None:

@@ -1,31 +1,20 @@
-"""Whole loops against a world of values: whatever happens, each experiment ends once, and only what was measured is merged."""
+"""Whole loops in a world of values: whatever happens, each experiment ends once, and what is merged was measured."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
-import pytest
-from core_world import EDIT, World, rules_of, worth
-from hypothesis import HealthCheck, given, settings
+from core_world import EDIT, World
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from pawl.core import actions as act
-from pawl.core.decide import state_of
-from pawl.core.decision import Verdict
 from pawl.core.ledger import (
-    AuditLine,
-    CalibrationLine,
-    IncidentLine,
     Outcome,
     OutcomeLine,
-    ResumeLine,
-    VerdictLine,
 )
-from pawl.core.measurement import Purpose, RunStatus, Stage
-from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
-from pawl.core.states import TRANSITIONS, State
+from pawl.core.policy import PAUSED_LABEL, RESUME_LABEL
+from pawl.core.states import TRANSITIONS
 from pawl.core.verifying import verify
 
 WALKS = settings(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pawl.meta.literals import Dial, Rank, Unreadable, dials, rewrite
+from pawl.meta.literals import Dial, Unreadable, dials, rewrite
+from pawl.meta.places import Rank
 from pawl.meta.scale import REACH, coordinate, value_of, written
 
 
@@ -71,7 +72,7 @@ def test_the_dials_of_a_file_shaped_like_autoresearch() -> None:
         "CONFIG.depth": "8",
         "CONFIG.bias": "0.5",
         "CONFIG[2]": "7.5",
-        "GPTConfig.n_embd": "512",
+        "GPTConfig.n_embd#2": "512",
     }
 
 
@@ -96,7 +97,7 @@ def train(rate: float = 3e-4, *, decay=0.1) -> None:
         "step[1]": "0.25",
         "clip[1]": "1.5",
         "Adam.weight": "0.01",
-        "Adam.lr#2": "2e-3",
+        "Adam.lr": "2e-3",
         "train": "7.5",
     }
 

@@ -52,10 +52,10 @@ def prefix_matches(ground: Ground) -> str:
     """Refs are listed by the beginning of their names."""
     name = ground.branch("prefix")
     ground.client.post("git/refs", {"ref": f"refs/heads/{name}-and-more", "sha": ground.tip})
-    found = {item["ref"] for item in ground.client.pages(f"git/matching-refs/heads/{name}")}
+    found = {item["ref"] for item in ground.client.get(f"git/matching-refs/heads/{name}")}
     wanted = {f"refs/heads/{name}", f"refs/heads/{name}-and-more"}
     require(found == wanted, f"it lists {sorted(found)}")
-    none = list(ground.client.pages(f"git/matching-refs/heads/{ground.prefix}/nothing-here"))
+    none = ground.client.get(f"git/matching-refs/heads/{ground.prefix}/nothing-here")
     require(none == [], f"for a name that is not there it lists {none}")
     return ""
 
@@ -64,7 +64,7 @@ def own_namespace(ground: Ground) -> str:
     """A ref that is no branch and no tag, like the kill switch's."""
     name = f"refs/{ground.name('ref')}"
     ground.client.post("git/refs", {"ref": name, "sha": ground.tip})
-    found = [item["ref"] for item in ground.client.pages(f"git/matching-refs/{name.removeprefix('refs/')}")]
+    found = [item["ref"] for item in ground.client.get(f"git/matching-refs/{name.removeprefix('refs/')}")]
     require(found == [name], f"it lists {found}")
     ground.client.delete(f"git/{name}")
     return ""
@@ -84,9 +84,14 @@ def orphan_branch(ground: Ground) -> str:
 
 def tree_keeps_rest(ground: Ground) -> str:
     """A tree made from another one with one file changed."""
-    before = {item["path"]: item for item in ground.client.get(f"git/trees/{ground.tip}", recursive="1")["tree"]}
+    before = {
+        item["path"]: item for item in ground.client.get(f"git/trees/{ground.tip}", recursive="1")["tree"]
+    }
     made = ground.commit(ground.tip, "changed")
-    after = {item["path"]: item for item in ground.client.get(f"git/trees/{made['tree']['sha']}", recursive="1")["tree"]}
+    after = {
+        item["path"]: item
+        for item in ground.client.get(f"git/trees/{made['tree']['sha']}", recursive="1")["tree"]
+    }
     changed = {
         path
         for path in before.keys() | after.keys()
@@ -125,7 +130,10 @@ def contents_commit(ground: Ground) -> str:
     commit, blob = made["commit"], made["content"]["sha"]
     require([parent["sha"] for parent in commit["parents"]] == [ground.tip], "it is not on top of the branch")
     require(commit["tree"]["sha"] and commit["message"] == "Put [skip ci]", "the commit is not told whole")
-    require(ground.client.get(f"git/ref/heads/{name}")["object"]["sha"] == commit["sha"], "the branch is elsewhere")
+    require(
+        ground.client.get(f"git/ref/heads/{name}")["object"]["sha"] == commit["sha"],
+        "the branch is elsewhere",
+    )
     ground.put(name, "pawl-conformance.txt", "two\n", blob, "Again [skip ci]")
     refused = ground.refusal(
         lambda: ground.put(name, "pawl-conformance.txt", "three\n", blob, "Stale [skip ci]"), 409
@@ -139,7 +147,10 @@ def branch_told(ground: Ground) -> str:
     sha = ground.commit(ground.tip, "told")["sha"]
     data = ground.client.get(f"branches/{ground.branch('told', sha)}")
     inner = data["commit"]["commit"]
-    require(data["commit"]["sha"] == sha and data["commit"]["parents"][0]["sha"] == ground.tip, "it is another commit")
+    require(
+        data["commit"]["sha"] == sha and data["commit"]["parents"][0]["sha"] == ground.tip,
+        "it is another commit",
+    )
     require(inner["tree"]["sha"] and inner["message"], "tree or message are missing")
     require(data["protected"] is False, "a new branch is told as protected")
     return ""
@@ -152,7 +163,10 @@ def verified(ground: Ground) -> str:
     if ground.local:
         raise Skipped("the local GitHub signs nothing")
     made = ground.put(ground.branch("signed"), "pawl-conformance.txt", "signed\n", None, "Signed? [skip ci]")
-    require(made["commit"]["verification"]["verified"], f"not verified: {made['commit']['verification']['reason']}")
+    require(
+        made["commit"]["verification"]["verified"],
+        f"not verified: {made['commit']['verification']['reason']}",
+    )
     return ""
 
 

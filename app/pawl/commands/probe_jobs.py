@@ -24,7 +24,9 @@ def _dispatch(ground: Ground) -> tuple[dict[str, Any], str]:
     try:
         ground.client.get(f"contents/{WORKFLOW_PATH}", ref=ground.default_branch)
     except NotFound:
-        raise Skipped(f"there is no {WORKFLOW_PATH} on {ground.default_branch}; `pawl init` writes it") from None
+        raise Skipped(
+            f"there is no {WORKFLOW_PATH} on {ground.default_branch}; `pawl init` writes it"
+        ) from None
     title = f"pawl conformance {ground.name('job').rsplit('/', 1)[-1]} {ground.mark}"
     body = {
         "ref": ground.default_branch,
@@ -47,14 +49,16 @@ def dispatch_told(ground: Ground) -> str:
     require(run["head_branch"] == ground.default_branch, f"its branch is {run['head_branch']}")
     path = f"actions/workflows/{WORKFLOW}/runs"
     ground.until(
-        lambda: job
-        in [
-            item["id"]
-            for item in ground.client.get(path, event="workflow_dispatch", per_page=50)["workflow_runs"]
-        ],
+        lambda: (
+            job
+            in [
+                item["id"]
+                for item in ground.client.get(path, event="workflow_dispatch", per_page=50)["workflow_runs"]
+            ]
+        ),
         "the job is not among the workflow's",
     )
-    return told.get("html_url", "")
+    return str(told.get("html_url") or "")
 
 
 def _run(ground: Ground, job: int) -> Any:
@@ -71,7 +75,8 @@ def cancelled(ground: Ground) -> str:
     ground.until(lambda: _run(ground, job), "the job cannot be read")
     ground.client.post(f"actions/runs/{job}/cancel")
     run = ground.until(
-        lambda: (found := _run(ground, job)) and found["status"] == "completed" and found, "the job still runs"
+        lambda: (found := _run(ground, job)) and found["status"] == "completed" and found,
+        "the job still runs",
     )
     require(run["conclusion"] in ("cancelled", "failure"), f"it ended as {run['conclusion']}")
     refused = ground.refusal(lambda: ground.client.post(f"actions/runs/{job}/cancel"), 409, 422)
@@ -82,7 +87,7 @@ def _started_by(ground: Ground, events: tuple[str, ...]) -> list[str]:
     """Workflows on the default branch that one of these events starts, whatever the branch."""
     found = []
     try:
-        listing = ground.client.get(".github/workflows".join(("contents/", "")), ref=ground.default_branch)
+        listing = ground.client.get("contents/.github/workflows", ref=ground.default_branch)
     except NotFound:
         return []
     for item in listing:
@@ -142,7 +147,9 @@ def narrow_token(ground: Ground) -> str:
     if ground.app is None:
         raise Skipped("this is a plain token, and no installation's")
     seen = [item["full_name"] for item in ground.recorder.pages("/installation/repositories", "repositories")]
-    require([name.lower() for name in seen] == [ground.client.name.lower()], f"it sees {len(seen)} repositories")
+    require(
+        [name.lower() for name in seen] == [ground.client.name.lower()], f"it sees {len(seen)} repositories"
+    )
     return ""
 
 
@@ -156,7 +163,12 @@ def redelivered(ground: Ground) -> str:
         raise Skipped(f"deliveries cannot be listed ({error.message})") from None
     again = [delivery for delivery in seen if delivery.redelivery]
     if not again:
-        raise Skipped("no delivery was sent again lately; press Redeliver on the App's Advanced page, and try again")
+        raise Skipped(
+            "no delivery was sent again lately; press Redeliver on the App's Advanced page, and try again"
+        )
     first = {delivery.guid for delivery in seen if not delivery.redelivery}
-    require(again[0].guid in first, f"delivery {again[0].guid} has no first one of the same id")
+    require(
+        any(item.guid in first for item in again),
+        "no delivery that was sent again shares its id with another",
+    )
     return ""

@@ -121,7 +121,8 @@ def pulls_are_issues(ground: Ground) -> str:
     number = ground.pull()[0]["number"]
     ground.client.post(f"issues/{number}/labels", {"labels": [ground.label]})
     found = ground.until(
-        lambda: list(ground.client.pages("issues", labels=ground.label, state="all")), "the label finds nothing"
+        lambda: list(ground.client.pages("issues", labels=ground.label, state="all")),
+        "the label finds nothing",
     )
     mine = [item for item in found if item["number"] == number]
     require(len(mine) == 1 and "pull_request" in mine[0], "it is not there, or not marked as a pull request")
@@ -157,11 +158,17 @@ def check_kept(ground: Ground) -> str:
     require(told["status"] == "queued" and told["conclusion"] is None, f"it is {told['status']}")
     require(told["app"]["slug"] == ground.client.identity.slug, f"it belongs to {told['app']['slug']}")
     require(told["output"]["text"] == text, "the list does not tell its text as it was written")
-    body = {"status": "completed", "conclusion": "neutral", "output": {"title": "T", "summary": "S", "text": text}}
+    body = {
+        "status": "completed",
+        "conclusion": "neutral",
+        "output": {"title": "T", "summary": "S", "text": text},
+    }
     ground.client.patch(f"check-runs/{check}", body)
     after = ground.client.get(f"check-runs/{check}")
     require((after["status"], after["conclusion"]) == ("completed", "neutral"), f"it is {after['status']}")
-    require(after["external_id"] == "12.1" and after["output"]["text"] == text, "concluding it loses something")
+    require(
+        after["external_id"] == "12.1" and after["output"]["text"] == text, "concluding it loses something"
+    )
     return ""
 
 
@@ -171,6 +178,8 @@ def checks_all_listed(ground: Ground) -> str:
     commit = ground.commit(ground.tip, "checked twice")["sha"]
     ground.branch("checked", commit)
     both = [_hold(ground, commit, "12.1"), _hold(ground, commit, "12.2")]
-    found = [item["id"] for item in ground.client.pages(f"commits/{commit}/check-runs", "check_runs", filter="all")]
+    found = [
+        item["id"] for item in ground.client.pages(f"commits/{commit}/check-runs", "check_runs", filter="all")
+    ]
     require(sorted(found) == both, f"it lists {len(found)} of 2")
     return ""

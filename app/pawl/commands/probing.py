@@ -43,7 +43,8 @@ def redacted(value: Any) -> Any:
     """A request or answer without secrets, and without more than a reader needs."""
     if isinstance(value, dict):
         return {
-            key: "(removed)" if key in _SECRET_KEYS and item else redacted(item) for key, item in value.items()
+            key: "(removed)" if key in _SECRET_KEYS and item else redacted(item)
+            for key, item in value.items()
         }
     if isinstance(value, list):
         return [redacted(item) for item in value[:LONGEST_LIST]]
@@ -237,7 +238,7 @@ class Ground:
 
     def _refs(self) -> Iterator[str]:
         for kind in ("heads/", ""):
-            for item in self.client.pages(f"git/matching-refs/{kind}{self.prefix}/"):
+            for item in self.client.get(f"git/matching-refs/{kind}{self.prefix}/"):
                 yield str(item["ref"])
 
 

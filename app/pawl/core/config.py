@@ -68,6 +68,12 @@ def _branch(text: str) -> str:
     return text
 
 
+def _loop_name(text: str) -> str:
+    if text in RESERVED_NAMES:
+        raise ValueError(f"{text!r} is no name for a loop: Pawl's own branches use it")
+    return text
+
+
 def _guard(value: Any) -> Any:
     return value if isinstance(value, Bound) else Bound.parse(value)
 
@@ -92,6 +98,7 @@ Guard = Annotated[
     WithJsonSchema({"type": "string", "examples": ["+10%", "-5%", "<=4000", ">=0.9"]}),
 ]
 BranchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$"), AfterValidator(_branch)]
+LoopName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$"), AfterValidator(_loop_name)]
 HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$")]
 
@@ -320,14 +327,7 @@ class Config(Rules):
     """All loops of a repository."""
 
     version: Literal[1] = 1
-    loops: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")], Loop] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> Config:
-        reserved = sorted(RESERVED_NAMES & self.loops.keys())
-        if reserved:
-            raise ValueError(f"{reserved[0]!r} is no name for a loop: Pawl's own branches use it")
-        return self
+    loops: dict[LoopName, Loop] = Field(min_length=1)
 
 
 def config_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,15 @@ POLL = 0.05
 """Seconds between two looks at whether a running job was cancelled."""
 STOPPING = 20.0
 """Seconds a job gets to write its record down when it is stopped."""
+
+
+@dataclass(frozen=True)
+class Stint:
+    """A job that has ended: its title, and when it was taken and given back, in seconds of one clock."""
+
+    title: str
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class LocalRunner:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runner", daemon=True)
         self.running: Running | None = None
+        self.stints: list[Stint] = []
 
     def start(self) -> None:
         """Finish what a killed predecessor left behind, then take jobs."""
@@ -68,7 +79,7 @@ class LocalRunner:
                 self._run(job)
 
     def _run(self, job: Mapping[str, Any]) -> None:
-        conclusion = "failure"
+        conclusion, began = "failure", time.monotonic()
         try:
             self._hub.actions.start_job(job["job_id"])
             clone = self._checkout(job)
@@ -78,6 +89,7 @@ class LocalRunner:
         finally:
             self.running = None
             self._hand_in(job, conclusion)
+            self.stints.append(Stint(job["inputs"].get("title", ""), began, time.monotonic()))
 
     def _out(self, job: Mapping[str, Any]) -> Path:
         return self._home / "records" / str(job["job_id"])

@@ -336,7 +336,7 @@ def _remove_orphans(client: DockerClient) -> None:
     """Containers whose measuring process, on this machine, is gone."""
     from docker.errors import DockerException
 
-    for container in client.containers.list(all=True, filters={"label": LABEL}):
+    for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         node, pid, _ = container.labels[LABEL].rsplit("/", 2)
         if node == platform.node() and container.labels[LABEL] != _identity(int(pid)):
             with contextlib.suppress(DockerException):

@@ -1,0 +1,1 @@
+"""What is fast, and how many requests it takes. Each module has `measure() -> list[Figure]`."""

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pawl.commands.check import run_check
+from pawl.commands.cost import RUNS_PER_KEEP, cost_from_ledger
+from pawl.commands.history import History
+from pawl.commands.scaffold import workflow
+from pawl.core.config import SELECT
+from pawl.core.config_file import parse_config
+from pawl.core.ledger import GENESIS, CalibrationLine
+from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage
+from pawl.core.noise import upper_sigma
+
+LOOP = """\
+version: 1
+loops:
+  demo:
+    edit: loop/train.py
+    metric: {name: loss, goal: minimize}
+    budget: 5s
+"""
+EVALUATED = """\
+    artifact: {path: answer.json, format: json}
+    evaluate:
+      command: python evaluate.py
+"""
+EVALUATOR = "import json, os\nprint(json.dumps({'loss': json.load(open(os.environ['PAWL_ARTIFACT']))}))\n"
+FILES = {
+    ".github/pawl.yml": LOOP,
+    ".github/workflows/pawl.yml": workflow(),
+    "loop/train.py": "import os\nprint('loss:', 1 + int(os.environ['PAWL_SEED']) % 7)\n",
+    "loop/program.md": "# Make it better\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+def clone(folder: Path, files: dict[str, str | bytes | None]) -> Path:
+    """A repository with the usable files, changed by these; None leaves one out."""
+    folder.mkdir()
+    git(folder, "init", "--initial-branch=main")
+    for name, content in {**FILES, **files}.items():
+        if content is not None:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--message", "Begin")
+    return folder
+
+
+def checked(
+    path: Path, capsys: pytest.CaptureFixture[str], runs: int = 0, loop: str | None = None
+) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]]:
+    code = run_check(path, loop, runs, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    return code, found["findings"], found["cost"]
+
+
+def levels(findings: list[dict[str, Any]], level: str) -> list[str]:
+    return [item["message"] for item in findings if item["level"] == level]
+
+
+def test_a_usable_loop_has_nothing_to_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, findings, cost = checked(clone(tmp_path / "r", {}), capsys)
+    assert code == 0
+    assert levels(findings, "error") == levels(findings, "warning") == []
+    assert any("there is no evaluator" in message for message in levels(findings, "advice"))
+    assert cost[0]["loop"] == "demo"
+    assert cost[0]["sigma"] is None
+
+
+def test_errors_of_the_configuration_come_with_their_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = LOOP.replace("goal: minimize", "goal: smaller")
+    code, findings, _ = checked(clone(tmp_path / "r", {".github/pawl.yml": broken}), capsys)
+    assert code == 1
+    (item,) = findings
+    assert (item["level"], item["file"], item["line"]) == ("error", ".github/pawl.yml", 5)
+    assert "'minimize' or 'maximize'" in item["message"]
+
+
+def test_a_folder_without_a_commit_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for prepare, said in (
+        (lambda: None, "no git repository"),
+        (lambda: git(tmp_path, "init"), "no commit yet"),
+    ):
+        prepare()
+        code, findings, _ = checked(tmp_path, capsys)
+        assert code == 1
+        assert said in findings[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("files", "level", "said"),
+    [
+        ({"loop/train.py": None}, "error", "loop/train.py is not in the repository"),
+        ({"loop/train.py": b"x = '\xff'\n"}, "error", "not UTF-8"),
+        ({"loop/program.md": None}, "advice", "no program loop/program.md"),
+        ({".github/pawl.yml": None}, "error", "`pawl init`"),
+        ({".github/pawl.yml": LOOP + "    branch: elsewhere\n"}, "warning", "no branch elsewhere"),
+        ({".github/pawl.yml": LOOP + "    setup: pip install -r requirements.txt\n"}, "error", "requirements.txt"),
+        ({".github/pawl.yml": LOOP + "    run: {image: Dockerfile}\n"}, "error", "names the Dockerfile Dockerfile"),
+        ({".github/pawl.yml": LOOP + "    data: {/nowhere/corpus: /nowhere/corpus}\n"}, "warning", "not on this machine"),
+        ({".github/pawl.yml": LOOP + "    data: {/tmp: /data}\n"}, "error", "without a container"),
+        ({".github/pawl.yml": LOOP + "    merge: auto\n"}, "warning", "without a container, so every keep waits"),
+        ({".github/pawl.yml": LOOP + "    merge: auto\n"}, "warning", "the candidate's own word"),
+        ({".github/pawl.yml": LOOP + EVALUATED}, "error", "names loop/evaluate.py, which is not in the repository"),
+        (
+            {".github/pawl.yml": LOOP + EVALUATED + "      private: [loop/holdot/]\n", "loop/evaluate.py": EVALUATOR},
+            "warning",
+            "loop/holdot/, which matches no committed file",
+        ),
+        (
+            {".github/pawl.yml": LOOP + EVALUATED + "      private: [loop/]\n", "loop/evaluate.py": EVALUATOR},
+            "error",
+            "editable and private at once",
+        ),
+        (
+            {".github/pawl.yml": LOOP + EVALUATED, "loop/evaluate.py": "from train import model\n"},
+            "warning",
+            "imports the editable file",
+        ),
+        (
+            {".github/pawl.yml": LOOP + EVALUATED, "loop/evaluate.py": EVALUATOR, "loop/answer.json": "1"},
+            "warning",
+            "loop/answer.json, which is committed",
+        ),
+        (
+            {
+                ".github/pawl.yml": LOOP + "    predict: {command: python train.py --predict}\n" + EVALUATED,
+                "loop/evaluate.py": EVALUATOR,
+            },
+            "warning",
+            "predict.carry is empty",
+        ),
+        (
+            {
+                ".github/pawl.yml": LOOP + EVALUATED.replace("evaluate.py", "../score/evaluate.py"),
+                "score/evaluate.py": EVALUATOR,
+            },
+            "warning",
+            "score/evaluate.py is not among the loop's inputs",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_loop_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, str | bytes | None],
+    level: str,
+    said: str,
+) -> None:
+    code, findings, _ = checked(clone(tmp_path / "r", files), capsys)
+    assert any(said in message for message in levels(findings, level)), findings
+    assert code == (level == "error")
+
+
+def test_a_remark_stands_at_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = clone(tmp_path / "r", {".github/pawl.yml": LOOP + "    merge: auto\n"})
+    _, findings, _ = checked(path, capsys)
+    assert {item["line"] for item in findings if item["message"].startswith("merge is auto")} == {7}
+
+
+def test_a_link_is_no_editable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = clone(tmp_path / "r", {"loop/train.py": None, "elsewhere.py": "print(1)\n"})
+    (path / "loop" / "train.py").symlink_to("../elsewhere.py")
+    code, findings, _ = checked(path, capsys)
+    assert code == 1
+    assert "`git add loop/train.py`" in levels(findings, "error")[0]
+    git(path, "add", "--all")
+    git(path, "commit", "--message", "Link")
+    assert "a symbolic link" in levels(checked(path, capsys)[1], "error")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "said"),
+    [
+        (None, "warning", "no measuring workflow"),
+        ("on: push\njobs: {}\n", "error", "title and request missing"),
+        (workflow().replace("run-name: ${{ inputs.title }}", "run-name: measure"), "error", "run-name"),
+        (workflow().replace("contents: read", "contents: write"), "warning", "write permissions"),
+        (workflow().replace("github.token", "secrets.KEY"), "warning", "reads secrets"),
+        (workflow().replace("permissions: {}\n", "").split("    permissions:")[0], "warning", "sets no permissions"),
+        ("on: [\n", "error", "no workflow that can be read"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_measuring_workflow_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, level: str, said: str
+) -> None:
+    path = clone(tmp_path / "r", {".github/workflows/pawl.yml": text})
+    _, findings, _ = checked(path, capsys)
+    assert any(said in message for message in levels(findings, level)), findings
+
+
+@pytest.mark.parametrize(
+    ("on", "level"),
+    [
+        ("on: push\n", "advice"),
+        ("on: {push: {branches: ['pawl/**']}}\n", "advice"),
+        ("on: {push: {branches: [main]}}\n", None),
+        ("on: {push: {branches: ['**', '!pawl/**']}}\n", None),
+        ("on: {push: {branches-ignore: ['pawl/**']}}\n", None),
+        ("on: {push: {tags: ['v*']}}\n", None),
+        ("on: {pull_request: {branches: [main]}}\n", "advice"),
+        ("on: {pull_request: {branches: [release]}}\n", None),
+        ("on: pull_request_target\n", "warning"),
+        ("on: {schedule: [{cron: '0 0 * * *'}]}\n", None),
+    ],
+)
+def test_other_workflows_that_an_experiment_would_start_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], on: str, level: str | None
+) -> None:
+    path = clone(tmp_path / "r", {".github/workflows/ci.yml": on + "jobs: {}\n"})
+    _, findings, _ = checked(path, capsys)
+    assert [item["level"] for item in findings if item["file"] == ".github/workflows/ci.yml"] == (
+        [level] if level else []
+    )
+
+
+def test_the_cost_is_measured_on_the_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = clone(tmp_path / "r", {})
+    (path / "loop" / "train.py").write_text("raise SystemExit('not what is committed')\n")
+    code, findings, (cost,) = checked(path, capsys, runs=3)
+    assert code == 0, findings
+    assert (cost["source"], cost["runs"], cost["dof"]) == ("measured", 3, 2)
+    assert cost["sigma_upper"] == pytest.approx(upper_sigma(cost["sigma"], 2))
+    assert cost["smallest_effect"] == pytest.approx(2.75 * cost["sigma_upper"])
+    assert cost["seconds_run"] > 0
+    each = cost["seconds_run"] + cost["seconds_outside"] + cost["seconds_evaluate"]
+    assert cost["calibration_seconds"] == pytest.approx(8 * each)
+    assert cost["first_keep_hours"] == pytest.approx(RUNS_PER_KEEP * each / 3600)
+    assert any("has changes that are not committed" in message for message in levels(findings, "advice"))
+
+
+def test_a_base_that_crashes_is_an_error_with_the_end_of_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = "print('one \\x1b[31mlast[/red] [bold]word')\nraise SystemExit('out of luck')\n"
+    path = clone(tmp_path / "r", {"loop/train.py": train})
+    assert run_check(path, None, 1, as_json=False) == 1
+    said = capsys.readouterr().out
+    assert "2 of 2 baseline runs failed" in said
+    assert "one last[/red] [bold]word" in said
+    assert "\x1b" not in said
+
+
+def test_a_base_without_a_metric_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = clone(tmp_path / "r", {"loop/train.py": "print('hello')\n"})
+    code, findings, _ = checked(path, capsys, runs=1)
+    assert code == 1
+    assert "printed no line with loss and a number" in levels(findings, "error")[0]
+
+
+def test_the_text_says_what_was_found_and_what_it_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_check(clone(tmp_path / "r", {}), None, 2, as_json=False) == 0
+    said = capsys.readouterr()
+    assert "loop demo" in said.out
+    assert "is kept in 80 of 100 cases" in said.out or "none seen" in said.out
+    assert "estimate, which assumes that 3 in 100 proposals are real gains" in said.out
+    assert "usable" in said.out
+    assert "Run 1" in said.err
+
+
+def test_only_the_named_loop_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second = LOOP.removeprefix("version: 1\nloops:\n").replace("demo:", "other:").replace("train", "gone")
+    path = clone(tmp_path / "r", {".github/pawl.yml": LOOP + second})
+    assert checked(path, capsys, loop="demo")[0] == 0
+    assert checked(path, capsys, loop="other")[0] == 1
+    code, findings, _ = checked(path, capsys, loop="third")
+    assert code == 1
+    assert "it has demo, other" in findings[0]["message"]
+
+
+def test_a_loop_that_this_machine_cannot_measure_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = LOOP + "    data: {/nowhere/corpus: /nowhere/corpus}\n"
+    code, findings, (cost,) = checked(clone(tmp_path / "r", {".github/pawl.yml": rules}), capsys, runs=2)
+    assert code == 0
+    assert any("not measured here" in message for message in levels(findings, "warning"))
+    assert cost["sigma"] is None
+
+
+def test_the_ledger_tells_the_cost_of_the_present_rules_alone() -> None:
+    rules = parse_config(LOOP).loops["demo"]
+    runs = tuple(
+        RunFact(arm=Arm.BASELINE, stage=Stage.CALIBRATE, place=place, seed=place, status=RunStatus.OK,
+                metric={SELECT: 1.0 + place}, seconds=5.0)
+        for place in range(4)
+    )  # fmt: skip
+    line = CalibrationLine(
+        seq=1, prev=GENESIS, loop="demo", key="calibration:1", at="2026-01-01T00:00:00+00:00", attempt=1, rules=rules,
+        base="0" * 40, inputs="0" * 64, device="cpu", runs=runs, seeds=(0, 1, 2, 3),
+        calibration=Calibration(sigma=0, dof=0, pool=()), number=1, purpose=Purpose.POOL, ok=True, reason="4 runs",
+    )  # fmt: skip
+    history = History("demo", (line,), Path(), "")
+    cost = cost_from_ledger(history, rules)
+    assert cost is not None
+    assert cost.dof == 3
+    assert cost.sigma == pytest.approx(1.29099, rel=1e-4)
+    other = rules.model_copy(update={"budget": 6.0})
+    assert cost_from_ledger(history, other) is None
