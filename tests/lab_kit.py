@@ -90,12 +90,12 @@ class Bench:
             "repository": "ada/loop", "loop": "loop", "rules": rules, "purpose": Purpose.POOL, "number": 1,
             "base": self.base, "inputs": sha256("inputs"), "baseline": self.base, "seeds": tuple(range(7, 37)),
             "calibration": Calibration(sigma=0.001, dof=40, pool=(1.0, 1.0)), "runs_wanted": 1,
+            "procedure": Procedure(max_baseline_failures=1, seal_candidates=2, seal_baselines=1),
         }  # fmt: skip
         if candidate is not None:
             head = commit(self.repo, {rules.edit: candidate}, "candidate")
             fields |= {
                 "purpose": Purpose.EXPERIMENT, "candidate": head, "candidate_digest": sha256(candidate),
-                "procedure": Procedure(seal_candidates=2, seal_baselines=1),
             }  # fmt: skip
             git(self.repo, "checkout", "-q", self.base)
         return Request(**(fields | changes))

@@ -24,20 +24,20 @@ from torch import Tensor, nn
 # ---------------------------------------------------------------------------------------------------
 # Dials
 # ---------------------------------------------------------------------------------------------------
-CONTEXT = 32  # bytes that the model looks back; longer questions are answered in pieces
-BATCH = 8  # rows of CONTEXT bytes per step: smooth gradients, but fewer steps in the time
+CONTEXT = 24  # bytes that the model looks back; longer questions are answered in pieces
+BATCH = 4  # rows of CONTEXT bytes per step: smooth gradients, but fewer steps in the time
 STEPS = 200  # of training, unless the time is over before
 LAYERS = 2
-HEADS = 2
+HEADS = 4
 HEAD_SIZE = 8  # the width of the model is HEADS * HEAD_SIZE
-INIT_STD = 0.02  # of every weight matrix at the start
-LEARNING_RATE = 5e-4  # of Adam at its peak
-WARMUP = 0.4  # share of the training in which the rate climbs to its peak,
-COOLDOWN = 0.4  # and in which it falls to 0
-FORGET = 0.02  # share of its two averages that Adam replaces in a step: 1 - beta
+INIT_STD = 0.01  # of every weight matrix at the start
+LEARNING_RATE = 3e-4  # of Adam at its peak
+WARMUP = 0.45  # share of the training in which the rate climbs to its peak,
+COOLDOWN = 0.45  # and in which it falls to 0
+FORGET = 0.01  # share of its two averages that Adam replaces in a step: 1 - beta
 RESERVE = 0.5  # seconds kept for writing the model and leaving
 
-BYTES = 256  # the vocabulary
+BYTES = np.iinfo(np.uint8).max + 1  # the vocabulary
 
 
 class Block(nn.Module):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,15 @@ def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(autouse=True)
+def _undescribed(hub_server: HubServer, hub_violations: list[str]) -> Iterator[None]:
+    """Two answers that probes provoke are described too narrowly: a refused deletion has a body, and a label that was
+    made by being used has no description."""
+    yield
+    known = re.compile(r"DELETE .*/git/refs/.*: 422 has no body|/labels/0/description: None is not of type")
+    hub_violations[:] = [text for text in hub_violations if not known.search(text)]
+
+
 def transcript(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text())
     return found
@@ -39,6 +50,12 @@ def transcript(path: Path) -> dict[str, Any]:
 
 def results(path: Path) -> dict[str, str]:
     return {item["id"]: item["result"] for item in transcript(path)["assumptions"]}
+
+
+def only(patch: pytest.MonkeyPatch, *ids: str) -> None:
+    """Try these assumptions alone."""
+    chosen = tuple(item for item in ASSUMPTIONS if item.id in ids)
+    patch.setattr("pawl.commands.conformance.ASSUMPTIONS", chosen)
 
 
 def leave_an_artifact(hub: Hub) -> None:
@@ -104,6 +121,7 @@ def test_a_github_that_behaves_otherwise_fails_and_is_left_clean(
     hub: Hub, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if unforced moves were let through: the merge of a keep would no longer be atomic."""
+    only(monkeypatch, "ref-exists", "ref-unforced")
     repo = hub.repository(NAME)
     before = hub.store.refs(repo["id"])
     update = hub.refs.update
@@ -118,21 +136,20 @@ def test_a_github_that_behaves_otherwise_fails_and_is_left_clean(
 
 
 def test_a_plain_token_skips_what_needs_the_app(
-    hub: Hub, environment: dict[str, str], tmp_path: Path
+    hub: Hub, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = hub.create_user("octo")
+    ids = ("forbidden-403", "check-kept", "checks-all", "narrow-token", "redelivery-id")
+    only(monkeypatch, *ids)
     out = tmp_path / "conformance.json"
-    told = {"GITHUB_TOKEN": token, "PAWL_API": environment["PAWL_API"]}
-    ids = {"check-kept", "checks-all", "narrow-token", "forbidden-403", "redelivery-id"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "pawl.commands.conformance.ASSUMPTIONS", tuple(item for item in ASSUMPTIONS if item.id in ids)
-        )
-        assert run_conformance(told, NAME, out, None) == 0
-    assert results(out) == dict.fromkeys([item.id for item in ASSUMPTIONS if item.id in ids], "skipped")
+    told = {"GITHUB_TOKEN": hub.create_user("octo"), "PAWL_API": environment["PAWL_API"]}
+    assert run_conformance(told, NAME, out, None) == 0
+    assert results(out) == dict.fromkeys(ids, "skipped")
 
 
-def test_the_transcript_holds_no_secret(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_transcript_holds_no_secret(
+    hub: Hub, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(monkeypatch, "artifact-elsewhere", "narrow-token", "check-kept")
     leave_an_artifact(hub)
     out = tmp_path / "conformance.json"
     run_conformance(environment, NAME, out, None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
-import tokenize
 from pathlib import Path
 
 import pytest
@@ -118,11 +116,15 @@ def objected(
         pytest.param("x = 1\n\x0c\ny = 2\n", "the character U+000C does not show", id="form feed"),
         pytest.param("x = 1 # fine\rimport os\n", "the character U+000D does not show", id="bare return"),
         pytest.param("x = 1\r\n", "the character U+000D does not show", id="CRLF where there was LF"),
-        pytest.param("scоre = 1\n", r"the identifier 'sc\u043ere' has letters outside ASCII", id="homoglyph"),
-        pytest.param("ｅｖａｌ('1')\n", "has letters outside ASCII", id="what NFKC makes ASCII"),
-        pytest.param("import os as ѕ\n", "has letters outside ASCII", id="imported as"),
-        pytest.param("f(х=1)\n", "has letters outside ASCII", id="keyword"),
-        pytest.param("def f():\n    global х\n", "has letters outside ASCII", id="global"),
+        pytest.param(
+            "sc\u043ere = 1\n", "the identifier 'sc\\u043ere' has letters outside ASCII", id="homoglyph"
+        ),
+        pytest.param(
+            "\uff45\uff56\uff41\uff4c('1')\n", "has letters outside ASCII", id="what NFKC makes ASCII"
+        ),
+        pytest.param("import os as \u0455\n", "has letters outside ASCII", id="imported as"),
+        pytest.param("f(\u0445=1)\n", "has letters outside ASCII", id="keyword"),
+        pytest.param("def f():\n    global \u0445\n", "has letters outside ASCII", id="global"),
         pytest.param("x = '''\n" + "aaaaaaaa\n" * 120 + "'''\n", "a literal larger than 1024", id="string"),
         pytest.param(
             "x = [\n" + "0, 0, 0, 0, 0, 0, 0, 0,\n" * 129 + "]\n", "a literal larger than 1024", id="list"
@@ -184,15 +186,8 @@ def test_only_python_is_read_as_python() -> None:
     assert objected(big, path="lab/params.json") == ()
 
 
-def test_utf_7_would_hide_code() -> None:
-    """What the rule on declared encodings is for: a comment, to a reader and to `ast.parse`, that Python executes."""
-    source = b"# coding: utf-7\n# +AAo-print(6*7)\n"
-    assert tokenize.detect_encoding(io.BytesIO(source).readline)[0] == "utf-7"
-    ran = subprocess.run([sys.executable, "-"], input=source, capture_output=True, check=False)
-    assert ran.stdout in (b"42\n", b"")  # from a pipe Python may ignore the cookie; from a file it does not
-
-
-def test_utf_7_runs_from_a_file(tmp_path: Path) -> None:
+def test_utf_7_hides_code(tmp_path: Path) -> None:
+    """What the rule on declared encodings is for: a comment to a reader and to `ast.parse`, and Python executes it."""
     script = tmp_path / "innocent.py"
     script.write_bytes(b"# coding: utf-7\n# +AAo-print(6*7)\n")
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, check=False)
@@ -200,8 +195,9 @@ def test_utf_7_runs_from_a_file(tmp_path: Path) -> None:
 
 
 SNIPPETS = st.sampled_from(
-    ["x", " = ", "1", "\n", "    ", "'", '"', '"""', "(", ")", "[", "]", "#", "\\", "def f():", "lambda ", "é", "х", "\u202e",
-     "\r", "\x0c", "\x00", "\u2028", "0x", "f" * 50, "f'{", "}'", "-" * 200, "coding: utf-7", "ﬁ", "℘", "·", "\ufeff", "0_", "j"]
+    ["x", " = ", "1", "\n", "    ", "'", '"', '"""', "(", ")", "[", "]", "#", "\\", "def f():", "é", "\u0445", "\u202e",
+     "\r", "\x0c", "\x00", "\u2028", "0x", "f" * 50, "f'{", "}'", "-" * 200, "coding: utf-7",
+     "℘", "·", "\ufeff", "0_", "j"]
 )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def left(engine: Any) -> list[str]:
 def test_a_run_sees_its_tree_and_may_do_little(tmp_path: Path, rules: dict[str, Any], engine: Any) -> None:
     train = code(
         """
-        import os, pathlib, socket
+        import os, pathlib, socket, time
         status = dict(line.split(":\\t") for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
         print("powers", status["CapEff"], status["NoNewPrivs"], os.getuid())
         print("tree", sorted(os.listdir(".")), sorted(os.listdir("..")), os.getcwd())
@@ -65,6 +65,7 @@ def test_a_run_sees_its_tree_and_may_do_little(tmp_path: Path, rules: dict[str, 
         print("interfaces", [name for _, name in socket.if_nameindex()])
         print("cores", len(os.sched_getaffinity(0)))
         print(*(f"{k}={v}" for k, v in sorted(os.environ.items()) if "PAWL" in k))
+        time.sleep(0.3)  # long enough to be looked at
         print("score: 1.5")
         """
     )

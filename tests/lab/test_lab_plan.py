@@ -100,7 +100,7 @@ def begun(tmp_path: Path) -> Iterator[tuple[Bench, Request, subprocess.Popen[str
         for line in process.stdout:
             if line.startswith("Run 2"):
                 break
-        while not list((tmp_path / "cache" / "work").glob("*/runs/run/tree/lab/begun")):
+        while not list((tmp_path / "cache" / "runs").glob("*/run/tree/lab/begun")):
             os.sched_yield()
         yield loop, request, process
         process.kill()
@@ -149,9 +149,8 @@ def test_a_killed_job_leaves_nothing_alive_and_goes_on_where_it_was(
     assert measured.record.runs[1].seed == measured.record.runs[2].seed, "an interrupted run is made again"
     assert measured.exit_code == 143
     assert not measured.record.complete
-    assert [path.suffix for path in (loop.top / "cache" / "work").iterdir()] == [], (
-        "the dead job's folder is cleared away"
-    )
+    left = [*(loop.top / "cache" / "work").iterdir(), *(loop.top / "cache" / "runs").iterdir()]
+    assert left == [], "the dead job's folders are cleared away"
 
 
 def test_sigterm_ends_the_run_and_loses_nothing(begun: tuple[Bench, Request, subprocess.Popen[str]]) -> None:

@@ -8,16 +8,7 @@ import pytest
 
 from lab_kit import PRINTS, PYTHON, bench, code, commit, evaluated
 from pawl.core.measurement import RunStatus, Stage
-from pawl.lab import process
-
-
-@pytest.fixture(params=["namespaces", "plain"], autouse=True)
-def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything here holds with and without namespaces."""
-    if request.param == "plain":
-        monkeypatch.setattr(process, "can_isolate", lambda: False)
-    elif not process.can_isolate():
-        pytest.skip("this user may not make namespaces here")
+from pawl.lab import measure
 
 
 def test_a_good_run_is_recorded_with_metric_guards_and_telemetry(tmp_path: Path) -> None:
@@ -212,3 +203,13 @@ def test_the_same_seed_gives_the_same_metric(tmp_path: Path) -> None:
     second = bench(tmp_path / "b", PRINTS).measure(runs_wanted=3).record
     assert [run.metric for run in first.runs] == [run.metric for run in second.runs]
     assert [run.seed for run in first.runs] == [7, 8, 9]
+
+
+def test_without_namespaces_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = evaluated(tmp_path, "import sys\nopen('out.json', 'w').write('{\"score\": 3}')")
+    loop.rules["predict"] = {"command": f"{PYTHON} train.py --predict"}
+    isolated = loop.measure().record.runs[0]
+    monkeypatch.setattr("pawl.lab.process.can_isolate", lambda: False)
+    plain = measure(loop.request(), loop.options(out=tmp_path / "plain")).record.runs[0]
+    same = {"arm", "status", "metric", "reason", "exit_code", "artifact", "log"}
+    assert plain.model_dump(include=same) == isolated.model_dump(include=same)

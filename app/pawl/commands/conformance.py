@@ -12,7 +12,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pawl import __version__
@@ -160,9 +159,6 @@ def _tell(console: Console, probed: Probed) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _summary(probed: Sequence[Probed]) -> Table:
-    table = Table(title="What Pawl assumes about GitHub", title_justify="left")
-    for heading in ("held", "failed", "skipped"):
-        table.add_column(heading, justify="right")
-    table.add_row(*(str(sum(item.result == result for item in probed)) for result in STYLES))
-    return table
+def _summary(probed: Sequence[Probed]) -> Text:
+    counts = (f"{sum(item.result == result for item in probed)} {result}" for result in STYLES)
+    return Text(", ".join(counts), style="bold")

@@ -71,7 +71,9 @@ class PawlApp:
         event = Event.read(name, payload)
         if not self.database.receive(guid, name, event.action, event.repository, self._clock()):
             return False
-        log.info("delivery", github_event=name, action=event.action, repository=event.repository, delivery_id=guid)
+        log.info(
+            "delivery", github_event=name, action=event.action, repository=event.repository, delivery_id=guid
+        )
         if name in INSTALLATION_EVENTS:
             self.queue.wake(INSTALLATIONS)
         with self._guard:

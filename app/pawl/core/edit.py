@@ -8,12 +8,12 @@ import io
 import re
 import tokenize
 import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from pawl.core.digest import TreeEntry
+from pawl.core.syntax import parse
 
 MAX_BYTES = 512 * 1024
 MAX_LINE = 400
@@ -133,9 +133,7 @@ def _lookalikes(path: str, before: str, text: str) -> Iterator[str]:
 
 def _parsed(text: str) -> ast.AST | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the style of somebody else's code
-            return ast.parse(text)
+        return parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

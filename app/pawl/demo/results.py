@@ -10,6 +10,7 @@ from typing import Any
 from pawl.core.calibration import calibration_of
 from pawl.core.config import SELECT, Metric
 from pawl.core.ledger import AnyLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
+from pawl.core.measurement import Arm, Stage
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,14 @@ def results(lines: Sequence[AnyLine], metric: Metric, pages: str, requests: Mapp
         metric=metric.name,
         goal=metric.goal,
         baseline=baseline,
-        best=None if baseline is None else baseline + metric.sign * gain,
+        best=_sealed(verdicts[merged[-1]]) if merged else baseline,
         gain=gain,
         sigma=calibration_of(lines, "").sigma,
         experiments=tuple(rows),
     )
+
+
+def _sealed(line: VerdictLine) -> float:
+    """Mean of a keep's sealed candidate runs: fresh runs of what is the base now, which nothing was selected by."""
+    runs = [run for run in line.runs if run.stage is Stage.SEAL and run.arm is Arm.CANDIDATE]
+    return fmean(run.metric[SELECT] for run in runs if SELECT in run.metric)

@@ -72,10 +72,10 @@ def header(results: Results) -> str:
 def table(results: Results) -> Table:
     """All experiments, one a row."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("#", "verdict", "outcome", "stage"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("runs", "effect", "sigma"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    for name, width in (("#", 2), ("verdict", 12), ("outcome", 10), ("stage", 7)):
+        shown.add_column(name, no_wrap=True, min_width=width)
+    for name, width in (("runs", 4), ("effect", 9), ("sigma", 6)):
+        shown.add_column(name, justify="right", no_wrap=True, min_width=width)
     shown.add_column("hypothesis", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in results.experiments:
         shown.add_row(*_cells(row), style=COLOURS.get(row.verdict, ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pawl.core.measurement import Request
@@ -197,7 +197,3 @@ class Issue:
             labels=_labels(data),
             author=(data.get("user") or {}).get("login", ""),
         )
-
-    def with_labels(self, labels: frozenset[str]) -> Issue:
-        """The same issue under other labels."""
-        return replace(self, labels=labels)

@@ -13,6 +13,7 @@ from pawl.lab.errors import Refused
 from pawl.lab.sandbox import HOME, WORKSPACE, Folder, Job, Limits, Mount, Sandbox
 from pawl.lab.setup import Prepared
 from pawl.lab.tree import Overlay, remove
+from pawl.lab.workplace import Workplace
 
 EVALUATOR_SECONDS = 60.0
 """An evaluator gets the loop's grace, and at least this."""
@@ -25,8 +26,7 @@ class Bench:
     request: Request
     overlay: Overlay
     sandbox: Sandbox
-    work: Path
-    """Private folder of this measuring job. ``runs`` below it is where jobs live, ``kept`` is out of their sight."""
+    work: Workplace
     data: tuple[Mount, ...]
     evaluator_data: tuple[Mount, ...]
     hidden: tuple[Path, ...]
@@ -45,7 +45,7 @@ class Bench:
     @contextmanager
     def folder(self, name: str, content: bytes, private: bool) -> Iterator[Folder]:
         """A fresh private folder with its own copy of the tree, gone afterwards. Its path tells no arm and no stage."""
-        folder = Folder(self.work / "runs" / name)
+        folder = Folder((self.work.private if private else self.work.runs) / name)
         try:
             self.overlay.lay(folder, content, private)
             yield folder

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from pawl.core.config import Loop
@@ -17,8 +16,9 @@ from pawl.lab.objects import Repository
 from pawl.lab.options import Options
 from pawl.lab.process import ProcessSandbox
 from pawl.lab.sandbox import Folder, Sandbox, Stop
-from pawl.lab.setup import Kind, Setups
+from pawl.lab.setup import Kind, Setups, folder_of
 from pawl.lab.tree import Overlay, build
+from pawl.lab.workplace import Workplace, private_top
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Place:
     options: Options
     """With absolute paths."""
     device: Device
-    work: Path
+    work: Workplace
     kind: Literal["process", "docker"]
     stop: Stop
 
@@ -44,15 +44,16 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
     """
     rules, options, work = request.rules, place.options, place.work
     repository = Repository(options.repo, os.environ)
-    overlay = build(repository, request, work / "base")
+    overlay = build(repository, request, work.private / "base")
     with _sandbox(rules, overlay, place) as (sandbox, image):
         for note in (*place.device.notes, *overlay.notes, *sandbox.caveats):
             options.progress(f"Note: {note}")
         data = data_mounts(rules.data, rules.cwd, options.repo, sandbox)
         private_data = rules.evaluate.data if rules.evaluate else {}
         evaluator_data = data_mounts(private_data, rules.cwd, options.repo, sandbox)
-        cache, folder = options.cache / "setups", Folder(work / "setup")
-        setups = Setups(cache, folder, sandbox, overlay, rules, place.stop, image)
+        setups = Setups(
+            options.cache, Folder(work.private / "setup"), sandbox, overlay, rules, place.stop, image
+        )
         commands: dict[Kind, str | None] = {
             "setup": rules.setup,
             "evaluate": rules.evaluate.setup if rules.evaluate else None,
@@ -62,10 +63,9 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
             *repository.folders(),
             *options.hidden,
             options.out / "record.json",
-            work / "base",
-            work / "kept",
+            private_top(options.cache),
+            folder_of(options.cache, "evaluate"),
             *(mount.host for mount in evaluator_data),
-            *([made["evaluate"].data.host.parent] if "evaluate" in made else []),
         ]
         yield Bench(
             request=request,
@@ -92,5 +92,5 @@ def _sandbox(rules: Loop, overlay: Overlay, place: Place) -> Iterator[tuple[Sand
 
     sandbox = ContainerSandbox(place.stop, place.device.cores)
     with contextlib.closing(sandbox):
-        sandbox.image = image_for(sandbox.client, rules, overlay, Folder(place.work / "image"))
+        sandbox.image = image_for(sandbox.client, rules, overlay, Folder(place.work.private / "image"))
         yield sandbox, sandbox.image

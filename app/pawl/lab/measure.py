@@ -107,7 +107,7 @@ class _Job:
         if reason := self.options.claim(self.request):
             raise Refused(reason)
         with (
-            workplace(self.options.cache / "work") as work,
+            workplace(self.options.cache) as work,
             furnished(self.request, Place(self.options, device, work, kind, self.stop)) as bench,
         ):
             setup = bench.setup.digest if bench.setup else ""

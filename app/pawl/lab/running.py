@@ -53,7 +53,7 @@ class Running:
         """
         began = self.clock()
         self.content = self.bench.overlay.bytes_of[self.run.arm]
-        self.kept = self.bench.work / "kept"
+        self.kept = self.bench.work.private / "kept"
         status, reason = RunStatus.OK, ""
         try:
             self.kept.mkdir(parents=True)
@@ -263,7 +263,7 @@ def _exit(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by signal {-code}"
     # A shell reports a signal of its child as 128 + number.
-    return f"ended with exit code {code}"
+    return "ended without an exit code" if code is None else f"ended with exit code {code}"
 
 
 def _lines(content: bytes) -> float:

@@ -40,7 +40,7 @@ class Setups:
     """Makes setups, or finds them made.
 
     Args:
-        cache: folder of all setups, shared by all measuring jobs of this user.
+        cache: shared by all measuring jobs of this user.
         folder: private folder for a setup's own copy of the tree; must not exist yet.
         image: name of the container's image; empty in the process sandbox.
     """
@@ -64,12 +64,12 @@ class Setups:
             Stopped: stop was asked for meanwhile.
         """
         digest = self.digest(kind, command)
-        place = self.cache / digest
+        place = folder_of(self.cache, kind) / digest
         prepared = Prepared(digest, *self._mounts(kind, place, writable=False))
         done = place / "done.json"
         if done.exists():
             return prepared
-        with locked(self.cache / f"{digest}.lock", self.stop):
+        with locked(self.cache / "locks" / f"setup-{digest}", self.stop):
             if not done.exists():
                 self._make(kind, command, place)
                 done.write_text(json.dumps({"kind": kind, "command": command}))
@@ -130,6 +130,11 @@ class Setups:
 
 
 _NAMES = {"setup": "The loop's setup", "evaluate": "The evaluator's setup"}
+
+
+def folder_of(cache: Path, kind: Kind) -> Path:
+    """Where setups of a kind are kept. Those of evaluators lie apart, and are hidden from all candidates."""
+    return cache / ("setups" if kind == "setup" else "evaluator-setups")
 
 
 def fixed_inputs(entries: tuple[TreeEntry, ...], rules: Loop) -> str:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from pawl.core.syntax import parse
 from pawl.meta.places import Place, Rank, key_suffix, label_of, last_name, looks_chosen, target_name, words
 
 ENOUGH_CONSTANTS = 3
@@ -68,7 +69,7 @@ def dials(source: str) -> tuple[Dial, ...]:
     """
     try:
         walk = _Walk(source.encode())
-        for statement in ast.parse(source.removeprefix(_BOM)).body:
+        for statement in parse(source.removeprefix(_BOM)).body:
             walk.visit(statement, Place(top=True))
     except SyntaxError as error:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
