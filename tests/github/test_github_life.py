@@ -21,24 +21,27 @@ def fresh(world: World) -> Snapshot:
 
 
 def test_a_dropped_experiment_costs_at_most_twenty_requests(world: World) -> None:
-    """With the next experiment opened ahead, as in normal operation, so that the outcome rides with the next verdict."""
+    """With the next experiment opened ahead, as in normal operation, so that the outcome rides with the next verdict.
+
+    Looks once read the record of every closed experiment again whose outcome was still to be written: four requests more.
+    """
     world.settle()
     world.open(edit("0.1"))
     world.step()
-    before = len(world.requests())
-    first = world.worker.take()
-    assert first is not None
-    world.view.forget("jobs")  # as its webhook has it
-    world.step()
-    world.open(edit("0.2"))
-    world.worker.finish(first)
-    world.view.forget("jobs")
-    world.step()
-    used = world.requests()[before:]
-    assert [line["key"].split(":")[0] for line in world.ledger()] == ["calibration", "verdict"]
-    assert used.count("POST /repos/{owner}/{name}/check-runs") == 1
-    # The opening of one, the start of one, the end of one: what an experiment costs in the long run.
-    assert len(used) <= 20, used
+    for text in ("0.2", "0.3", "0.4"):
+        before = len(world.requests())
+        job = world.worker.take()
+        assert job is not None
+        world.view.forget("jobs")  # as its webhook has it
+        world.step()
+        world.open(edit(text))
+        world.worker.finish(job)
+        world.view.forget("jobs")
+        world.step()
+        used = world.requests()[before:]
+        # The opening of one, the start of one, the end of one: what an experiment costs in the long run.
+        assert len(used) <= 20, used
+    assert [line["kind"] for line in world.ledger()].count("verdict") == 3
 
 
 def test_a_dropped_experiment_is_closed_with_its_verdict(world: World) -> None:

@@ -184,21 +184,31 @@ class _Look:
         request = read_request(check.text)
         if request is not None:
             request = request.model_copy(update={"check_run": check.id})
-        job = self._job(f"{number}.{attempt}", check.id)
+        concluded = any(
+            isinstance(line, VerdictLine)
+            and (line.experiment, line.head, line.attempt) == (number, head, attempt)
+            for line in self.lines
+        )
+        job = self._job(f"{number}.{attempt}", check.id, wanted=not concluded)
         return Attempt(attempt, check.id, check.status, request, job)
 
     def _own(self, check: CheckRun) -> bool:
         return check.own and check.name == check_name(self.loop)
 
-    def _job(self, key: str, check_run: int) -> Job | None:
-        """The first job that was started for an attempt: a second one with the same title never counts."""
+    def _job(self, key: str, check_run: int, wanted: bool) -> Job | None:
+        """The first job that was started for an attempt: a second one with the same title never counts.
+
+        Its record is not wanted once the ledger has the verdict that it led to.
+        """
         for job in self.view.jobs():
             if (job.loop, job.key, job.check_run) == (self.loop, key, check_run):
-                return self._with_record(job)
+                return self._with_record(job, wanted)
         return None
 
-    def _with_record(self, job: Dispatched) -> Job:
-        record, text, trouble = self.view.record(job.id) if job.status == "completed" else (None, "", "")
+    def _with_record(self, job: Dispatched, wanted: bool = True) -> Job:
+        record, text, trouble = None, "", ""
+        if wanted and job.status == "completed":
+            record, text, trouble = self.view.record(job.id)
         if trouble and job.conclusion not in ("", "success"):
             trouble = f"{trouble} ({job.conclusion})"
         return Job(
