@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings", "__pycache__"}
+# Folders that are no part of the library, are not installed everywhere, or hold tables instead of text.
+LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings"}
 SLOTS = 12  # of the digest: one for each validation split, the rest for training
 SLOT_OF = {"select": 0, "seal": 1}
 

@@ -6,6 +6,8 @@ The one editable file of this loop, on one device: CUDA, MPS or CPU, whichever i
     train.py --predict    reads model.pt and PAWL_INPUTS/tokens.npy, writes logits.npy
 """
 
+# ruff: noqa: D102, E402
+
 from __future__ import annotations
 
 import time

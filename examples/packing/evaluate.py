@@ -1,7 +1,7 @@
 """Score a packing: the sum of the radii, if every circle is legal. Base code, never seen by a candidate.
 
 Reads the file PAWL_ARTIFACT and trusts nothing in it. The last line of the output is one JSON object:
-{"sum_radii": 2.6, "source_lines": 120} for a legal packing, {"invalid": "the reason"} for any other.
+{"sum_radii": 2.6} for a legal packing, {"invalid": "the reason"} for any other.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_circles(raw: bytes) -> list[Circle]:
     for number, circle in enumerate(circles):
         if not isinstance(circle, list) or len(circle) != 3:
             raise InvalidPacking(f"circle {number} must be [x, y, radius]")
-        if not all(type(value) in (int, float) for value in circle):  # bool is an int too, hence no isinstance
+        if not all(type(value) in (int, float) for value in circle):  # isinstance would let bool in
             raise InvalidPacking(f"circle {number} holds something that is no number")
         if not all(abs(value) <= 1 and isfinite(value) for value in circle):
             raise InvalidPacking(f"circle {number} holds a number outside -1 to 1")
@@ -74,8 +74,7 @@ def sum_radii(circles: list[Circle]) -> float:
 def main() -> None:
     try:
         score = sum_radii(read_circles(Path(os.environ["PAWL_ARTIFACT"]).read_bytes()))
-        lines = Path(os.environ["PAWL_SOURCE"]).read_bytes().count(b"\n")
-        print(json.dumps({"sum_radii": score, "source_lines": lines}))
+        print(json.dumps({"sum_radii": score}))
     except InvalidPacking as reason:
         print(json.dumps({"invalid": str(reason)}))
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 import time
 from math import hypot, sqrt
 from pathlib import Path
 
-CIRCLES = int("26")  # the problem fixes it; written so that no search takes it for a dial
 BORN = time.monotonic()  # the clock of the budget starts with the process, so it is read first
+CIRCLES = int("26")  # the problem fixes it; written so that no search takes it for a dial
 
 # ---------------------------------------------------------------------------------------------------
 # Dials
@@ -60,7 +59,8 @@ def settle(rng: random.Random, end: float) -> list[Circle]:
                     fx[j] -= px
                     fy[j] -= py
                     fr[j] -= overlap
-            left, right, low, high = max(r - x, 0.0), max(x + r - 1, 0.0), max(r - y, 0.0), max(y + r - 1, 0.0)
+            left, right = max(r - x, 0.0), max(x + r - 1, 0.0)  # overlaps with the border
+            low, high = max(r - y, 0.0), max(y + r - 1, 0.0)
             fx[i] += left - right
             fy[i] += low - high
             fr[i] -= left + right + low + high

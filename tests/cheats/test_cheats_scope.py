@@ -54,6 +54,23 @@ def test_the_checkout_on_the_host_hides_them_too(tmp_path: Path) -> None:
 
 
 @namespaces
+def test_what_measuring_jobs_keep_private_is_covered_whoever_they_belong_to(tmp_path: Path) -> None:
+    """The evaluator's tree, artifacts, and evaluators' setups of all jobs of this user lie in two folders."""
+    cache = tmp_path / "cache"
+    (cache / "work" / "job-of-another-lane" / "base" / "holdout").mkdir(parents=True)
+    train = code(
+        f"""
+        import json, os
+        print("seen", [os.listdir({str(cache)!r} + "/" + name) for name in ("work", "evaluator-setups")])
+        json.dump({{"score": 1}}, open("out.json", "w"))
+        """
+    )
+    loop = evaluated(tmp_path, train)
+    loop.rules["evaluate"]["setup"] = "touch $PAWL_SETUP/answers"
+    assert "seen [[], []]" in loop.only_run().log
+
+
+@namespaces
 def test_the_host_is_read_only_and_has_no_network(tmp_path: Path) -> None:
     """A cache that one run fills and the next one finds would let runs help each other."""
     cache = tmp_path / "cache-of-the-user"

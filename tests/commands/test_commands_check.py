@@ -111,7 +111,7 @@ def test_a_folder_without_a_commit_is_told_so(tmp_path: Path, capsys: pytest.Cap
     [
         ({"loop/train.py": None}, "error", "loop/train.py is not in the repository"),
         ({"loop/train.py": b"x = '\xff'\n"}, "error", "not UTF-8"),
-        ({"loop/program.md": None}, "advice", "no program loop/program.md"),
+        ({"loop/program.md": None}, "error", "the program loop/program.md is not in the repository"),
         ({".github/pawl.yml": None}, "error", "`pawl init`"),
         ({".github/pawl.yml": LOOP + "    branch: elsewhere\n"}, "warning", "no branch elsewhere"),
         ({".github/pawl.yml": LOOP + "    setup: pip install -r requirements.txt\n"}, "error", "requirements.txt"),

@@ -53,13 +53,13 @@ def failing(
 
 
 def test_a_keep_runs_the_whole_way() -> None:
-    runs, end = drive(request(), scripted(13.0))
+    runs, end = drive(request(), scripted(14.0))
     order = "".join(("B" if run.arm is B else "C") for run in runs)
     assert order == "C" + "BC" + "CB" + "CBCCBC"
     stages = [run.stage.value[1] for run in runs]
     assert "".join(stages) == "c" + "oooo" + "eeeeee"
     assert isinstance(end, Finding)
-    assert (end.verdict, end.stage, end.effect, end.effect_sigma) == (Verdict.KEEP, Stage.SEAL, 3.0, 3.0)
+    assert (end.verdict, end.stage, end.effect, end.effect_sigma) == (Verdict.KEEP, Stage.SEAL, 4.0, 4.0)
     assert end.reason == "4 sealed runs repeat the gain, and every guard holds"
 
 
@@ -291,7 +291,7 @@ def test_a_violation_is_an_incident(stage: Stage, bad: dict[str, Any], said: str
     assert end.reason == end.incident
 
 
-@pytest.mark.parametrize(("printed", "fine"), [(13.13, True), (12.87, True), (13.14, False), (None, True)])
+@pytest.mark.parametrize(("printed", "fine"), [(13.12, True), (12.88, True), (13.14, False), (None, True)])
 def test_a_printed_metric_may_be_rounded(printed: float | None, fine: bool) -> None:
     end = found(request(), failing(Stage.SCREEN, C, RunStatus.OK, value=13.0, printed=printed))
     assert (end.verdict is Verdict.KEEP) is fine
@@ -322,7 +322,7 @@ def test_a_base_that_fails_once_is_measured_again() -> None:
         if step.arm is B and left:
             left.pop()
             return {"value": None, "status": RunStatus.CRASH}
-        return scripted(13.0)(step)
+        return scripted(14.0)(step)
 
     runs, end = drive(request(), answer)
     assert isinstance(end, Finding)
@@ -346,7 +346,7 @@ def test_an_interrupted_run_is_made_again_with_its_seed(
     def answer(step: Step) -> dict[str, Any]:
         if left and left.pop() is not None:
             return {"value": None, "status": status}
-        return scripted(13.0)(step)
+        return scripted(14.0)(step)
 
     runs, end = drive(request(), answer)
     assert isinstance(end, Finding)
@@ -478,8 +478,11 @@ def played(asked: Request, data: st.DataObject) -> tuple[list[RunFact], Finding 
 
 
 PLANS = settings(
-    deadline=None, max_examples=80, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)  # fmt: skip
+    deadline=None,
+    max_examples=80,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @PLANS

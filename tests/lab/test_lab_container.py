@@ -145,7 +145,7 @@ def test_a_hanging_run_is_killed(tmp_path: Path, rules: dict[str, Any], engine: 
     train = "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nos.fork()\ntime.sleep(60)"
     run = contained(tmp_path, rules | {"budget": "0.5s", "grace": "0.5s"}, train).only_run()
     assert run.status is RunStatus.TIMEOUT
-    assert 0.9 <= run.seconds < 5
+    assert 0.9 <= run.seconds < 15
     assert left(engine) == []
 
 

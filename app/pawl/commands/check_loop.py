@@ -87,9 +87,10 @@ class LoopCheck:
     def _program(self) -> Iterator[Remark]:
         path = self.rules.program_path
         if path not in self.checkout.by_path:
+            unsaved = self.checkout.unsaved(path) or "is not in the repository"
             yield self._remark(
-                "advice",
-                f"there is no program {path}: write there what the meta-agent should try, and what it must not",
+                "error",
+                f"the program {path} {unsaved}: write there what the meta-agent should try and what it must not, and commit it",
                 "program",
             )
 

@@ -13,7 +13,7 @@ from waitress.server import create_server
 
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
-from pawl.web import Door, create_app
+from pawl.web import MAX_BODY, Door, create_app
 
 THREADS = 8
 
@@ -29,7 +29,12 @@ class AppServer:
         self.app = PawlApp(settings)
         door = Door(settings.webhook_secret, self.app.receive, self.app.ready, self.app.status)
         self._server = create_server(
-            create_app(door), host=settings.host, port=settings.port, threads=THREADS, ident="pawl"
+            create_app(door),
+            host=settings.host,
+            port=settings.port,
+            threads=THREADS,
+            ident="pawl",
+            max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
         )
         self.port: int = getattr(self._server, "effective_port", settings.port)
         self.address = f"http://{settings.host}:{self.port}"

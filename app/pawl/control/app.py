@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,32 +38,42 @@ class PawlApp:
     Args:
         settings: who it is, and where GitHub and its database are.
         clock: the time now, with its zone.
+        seconds: seconds that only go forward.
+        proposals: where proposals are made; threads of its own by default.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.settings, self._clock = settings, clock
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        seconds: Callable[[], float] = time.monotonic,
+        proposals: Executor | None = None,
+    ) -> None:
+        self.settings, self._clock, self._seconds = settings, clock, seconds
         pace = Pace(
             between_requests=min(0.25, settings.seconds_between_writes),
             between_writes=settings.seconds_between_writes,
         )
         self.github = App(settings.app_id, settings.private_key, settings.api, pace)
         self.database = Database(settings.database)
-        self.queue = LookQueue()
-        self._proposals = ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
+        self.queue = LookQueue(seconds)
+        self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
         self._repositories: dict[str, RepositoryLoops] = {}
+        self._installed: dict[str, int] = {}
+        """The installation through which each repository is reached."""
         self._guard = threading.Lock()
-        self._workers = Workers(self.queue, self._look, self._known, every=settings.timer)
+        self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
         self._login = ""
         """The App's own login; empty until GitHub has said where the App is installed."""
 
     def start(self) -> None:
         """Look at everything once, then at whatever webhooks and the timer name."""
         self.queue.wake(INSTALLATIONS)
-        self._workers.start()
+        self.workers.start()
 
     def stop(self) -> None:
         """Let what runs end, and start nothing more. Nothing that is cut off is lost: the next start looks again."""
-        self._workers.stop()
+        self.workers.stop()
         self._proposals.shutdown(wait=False, cancel_futures=True)
         self.database.close()
 
@@ -157,9 +168,11 @@ class PawlApp:
         with self._guard:
             for name in self._repositories.keys() - found.keys():
                 del self._repositories[name]
-            new = [name for name in found if name not in self._repositories]
+            # Removed and installed again is another installation: the old one's tokens reach nothing any more.
+            new = [name for name in found if self._installed.get(name) != found[name]]
             for name in new:
                 self._repositories[name] = self._loops(name, found[name])
+            self._installed = found
         self._login = self.github.identity.login
         for name in new:
             self.queue.wake(name)
@@ -169,4 +182,4 @@ class PawlApp:
         repository = self.github.repository(name, installation)
         view = RepositoryView(repository, self.database.blobs(name))
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
-        return RepositoryLoops(name, view, Actor(view), thinker, self.settings.seed_key, self._clock)
+        return RepositoryLoops(name, view, Actor(view, self._seconds), thinker, self.settings.seed_key, self._clock)

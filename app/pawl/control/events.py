@@ -26,6 +26,8 @@ _FACETS: dict[str, frozenset[Facet]] = {
 _UNTOLD = frozenset({"requested"})
 """Actions that tell nothing Pawl does not know: it queued the job itself."""
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+LONGEST = 200
+"""Characters of a name; GitHub's own are shorter."""
 
 
 @dataclass(frozen=True)
@@ -65,4 +67,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """A text that a name can be; anything else says nothing. JSON may hold half a surrogate pair, which no database takes."""
+    named = isinstance(value, str) and len(value) <= LONGEST and value.isprintable()
+    return value if named else ""

@@ -14,9 +14,10 @@ from pawl.core.actions import Action, Merge, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
+from pawl.core.ledger import LedgerError
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
-from pawl.github.errors import Moved, Refused, Unobservable
+from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
 from pawl.github.facets import Facet
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
@@ -91,6 +92,8 @@ class RepositoryLoops:
             stale, self._stale = self._stale, set()
         for facet in stale:
             self.view.forget(facet)
+        if stale:
+            self._refusals.clear()  # what GitHub refused it may allow now
         try:
             config = self.view.config()
             if config is None:
@@ -158,7 +161,7 @@ class RepositoryLoops:
         except Moved as moved:
             log.info("moved", repository=self.name, loop=loop, what=str(moved))
             self.view.forget_all()
-        except Unobservable as problem:
+        except (Unobservable, LedgerError) as problem:
             self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
         return Looked(loop, snapshot, tuple(done))
@@ -172,6 +175,7 @@ class RepositoryLoops:
             snapshot,
             proposing=self._thinker.busy(loop),
             proposer_rests=rest.reason if rest is not None else "",
+            refusals=dict(self._refusals),
         )
 
     def _apply(self, action: Action, snapshot: Snapshot) -> bool:
@@ -198,4 +202,8 @@ class RepositoryLoops:
         if thought.edit is None:
             self._resting[loop] = thought
             return
-        self._actor.open_experiment(loop, rules, thought.number, thought.edit, thought.base)
+        try:
+            self._actor.open_experiment(loop, rules, thought.number, thought.edit, thought.base)
+        except (RateLimited, Unreachable):
+            self._thinker.put_back(loop, thought)  # it may be half open: the next look finishes it
+            raise

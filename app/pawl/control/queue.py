@@ -42,7 +42,7 @@ class LookQueue:
         due = self._clock() + delay
         with self._changed:
             self._waiting[key] = min(due, self._waiting.get(key, due))
-            self._changed.notify()
+            self._changed.notify_all()  # one alone might wake somebody who waits for the queue to be idle
 
     def take(self, timeout: float | None = None) -> str | None:
         """The next key that is due and that nobody works on; none when the queue is closed or `timeout` seconds are over."""
@@ -131,6 +131,11 @@ class Workers:
         self._one(key)
         return True
 
+    def wake_all(self) -> None:
+        """Look at every known repository: what the timer does."""
+        for key in self._known():
+            self._queue.wake(key)
+
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:
             self._one(key)
@@ -150,5 +155,4 @@ class Workers:
 
     def _tick(self) -> None:
         while not self._stopped.wait(self._every):
-            for key in self._known():
-                self._queue.wake(key)
+            self.wake_all()

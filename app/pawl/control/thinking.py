@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -16,6 +18,8 @@ from pawl.core.snapshot import Snapshot
 from pawl.meta.proposer import Context, NoProposal, Proposer, Tried
 
 log = structlog.get_logger(__name__)
+
+_FIGURE = re.compile(r"[-+]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\binf\b|\bnan\b)", re.IGNORECASE)
 
 TRIES = 3
 """Edits a proposer may hand in before its turn is over, when they break the rules of edits."""
@@ -61,19 +65,21 @@ def tried_of(line: VerdictLine, snapshot: Snapshot) -> Tried:
         parameters=dict(line.parameters),
         gain=rounded,
         hypothesis=line.hypothesis,
-        reason=line.reason,
+        # What the runs said in figures stays here: a reason quotes them exactly, and sealed ones too.
+        reason=_FIGURE.sub("…", line.reason) if line.runs else line.reason,
     )
 
 
 def think(proposer: Proposer, snapshot: Snapshot, number: int) -> Thought:
     """Ask a proposer for an edit that may be opened as a pull request. Whatever it does, this returns."""
-    base, rules = snapshot.base, snapshot.rules
+    base = snapshot.base
     seen = len(snapshot.ledger)
     context = context_of(snapshot, number)
     reason = ""
     for _ in range(TRIES):
         try:
             edit = proposer.propose(context)
+            found = _objections(edit, snapshot)
         except NoProposal as error:
             return Thought(number, base.sha, reason=str(error), seen=seen)
         except Exception as error:
@@ -84,11 +90,22 @@ def think(proposer: Proposer, snapshot: Snapshot, number: int) -> Thought:
                 reason=f"the proposer {proposer.name} failed ({type(error).__name__})",
                 seen=seen,
             )
-        found = objections(rules.edit, base.content, edit.content.encode(), rules.limits.changed_lines)
         if not found:
             return Thought(number, base.sha, edit, seen=seen)
         reason = f"the proposer {proposer.name} offered no edit that may be made: {found[0]}"
     return Thought(number, base.sha, reason=reason, seen=seen)
+
+
+def _objections(edit: Any, snapshot: Snapshot) -> tuple[str, ...]:
+    """What is wrong with what a proposer handed in, whatever it is."""
+    if not isinstance(edit, Edit):
+        return (f"it is a {type(edit).__name__} and no edit",)
+    if not all(isinstance(text, str) for text in (edit.content, edit.hypothesis, edit.proposer)):
+        return ("its content, hypothesis and proposer must be text",)
+    if not isinstance(edit.predicted, (int, float, type(None))):
+        return ("its predicted effect must be a number",)
+    rules, candidate = snapshot.rules, edit.content.encode(errors="surrogatepass")
+    return objections(rules.edit, snapshot.base.content, candidate, rules.limits.changed_lines)
 
 
 class Thinker:
@@ -122,6 +139,11 @@ class Thinker:
         """The loop's finished proposal, once."""
         with self._lock:
             return self._ready.pop(loop, None)
+
+    def put_back(self, loop: str, thought: Thought) -> None:
+        """Keep a proposal that could not be opened, for the next look."""
+        with self._lock:
+            self._ready.setdefault(loop, thought)
 
     def wait(self, loop: str) -> None:
         """Wait until the loop's proposal, if one is being made, is there to be taken."""

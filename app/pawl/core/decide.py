@@ -339,15 +339,19 @@ class _Decision:
             seq = self.snapshot.ledger[-1].seq
             self.draft.add(ResumeLine, f"resume:{seq}", by=f"label {RESUME_LABEL}")
             self.urgent = True
-            self.after.append(RemoveLabels((RESUME_LABEL, INCIDENT_LABEL)))
+            self.after.append(RemoveLabels((RESUME_LABEL,)))
         else:
-            self.now.append(RemoveLabels((RESUME_LABEL, INCIDENT_LABEL)))
+            self.now.append(RemoveLabels((RESUME_LABEL,)))
 
     def _marked(self) -> Iterator[Action]:
         """The incident's label, on the tracking issue from the incident to its end."""
-        tracking, incident = self.snapshot.tracking, open_incident([*self.snapshot.ledger, *self.draft.lines])
-        if incident is not None and tracking is not None and INCIDENT_LABEL not in tracking.labels:
+        tracking = self.snapshot.tracking
+        there = tracking is not None and INCIDENT_LABEL in tracking.labels
+        wanted = open_incident([*self.snapshot.ledger, *self.draft.lines]) is not None
+        if wanted and not there:
             yield AddLabels((INCIDENT_LABEL,))
+        elif there and not wanted:
+            yield RemoveLabels((INCIDENT_LABEL,))
 
     def _busy(self) -> bool:
         """Whether the lane has a job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""

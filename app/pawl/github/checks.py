@@ -27,7 +27,7 @@ CONCLUSIONS = {
 def find(view: RepositoryView, loop: str, commit: str, key: str) -> CheckRun | None:
     """Pawl's own check run of a request on a commit."""
     for check in view.checks(commit):
-        if check.own and check.name == check_name(loop) and check.external_id == key:
+        if check.own and check.name == check_name(loop, key) and check.external_id == key:
             return check
     return None
 
@@ -82,7 +82,7 @@ def _create(
     view: RepositoryView, loop: str, commit: str, key: str, output: CheckOutput, **state: str
 ) -> CheckRun:
     body = {
-        "name": check_name(loop),
+        "name": check_name(loop, key),
         "head_sha": commit,
         "external_id": key,
         "output": asdict(output),

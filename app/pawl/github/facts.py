@@ -26,9 +26,9 @@ def experiment_of(branch: str, loop: str) -> int | None:
     return int(match["number"]) if match and match["loop"] == loop else None
 
 
-def check_name(loop: str) -> str:
-    """The name of Pawl's check runs."""
-    return f"pawl/{loop}"
+def check_name(loop: str, key: str = "") -> str:
+    """The name of the check run that holds a request. A calibration of a commit never hides the verdict that made it."""
+    return f"pawl/{loop}/calibration" if key.startswith("c") else f"pawl/{loop}"
 
 
 def job_title(loop: str, request: Request) -> str:

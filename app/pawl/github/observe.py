@@ -192,8 +192,8 @@ class _Look:
         job = self._job(f"{number}.{attempt}", check.id, wanted=not concluded)
         return Attempt(attempt, check.id, check.status, request, job)
 
-    def _own(self, check: CheckRun) -> bool:
-        return check.own and check.name == check_name(self.loop)
+    def _own(self, check: CheckRun, key: str = "") -> bool:
+        return check.own and check.name == check_name(self.loop, key)
 
     def _job(self, key: str, check_run: int, wanted: bool) -> Job | None:
         """The first job that was started for an attempt: a second one with the same title never counts.
@@ -225,7 +225,7 @@ class _Look:
 
     def _checks(self, head: str) -> Iterator[Check]:
         """What others say of a final commit: the newest check run of each name, and every status."""
-        newest = {check.name: check for check in self.view.checks(head) if not self._own(check)}
+        newest = {check.name: check for check in self.view.checks(head) if not check.own}
         for check in newest.values():
             yield Check(check.name, check.status, check.conclusion)
         for status in self.view.statuses(head):
@@ -246,7 +246,7 @@ class _Look:
             except NotFound:
                 continue
             request = read_request(check.text)
-            if request is None or not self._own(check) or check.external_id != job.key:
+            if request is None or not self._own(check, job.key) or check.external_id != job.key:
                 continue
             started.add(job.key.split(".")[0])
             request = request.model_copy(update={"check_run": check.id})

@@ -15,6 +15,11 @@ WORKSPACE = "/workspace"
 HOME = "/home/pawl"
 """Likewise, of the job's own home."""
 
+POLL_SECONDS = 0.05
+"""How often memory, processes and disk are looked at. The end of a job is an event, and needs no polling."""
+DISK_RESERVE = 512 * 2**20
+"""Bytes that must stay free on the disk of the workspace."""
+
 Outcome = Literal["exited", "timeout", "memory", "disk", "processes", "stopped"]
 
 

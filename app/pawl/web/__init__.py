@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 MAX_BODY = 5 * 2**20
 """Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
@@ -82,6 +83,15 @@ def create_app(door: Door) -> Flask:
     def index() -> Response:
         """What this process does, for a person who finds it."""
         return _json(HTTPStatus.OK, door.status())
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        """What Flask refuses by itself, in the shape of every other answer."""
+        status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+        answer = _answer(status, status.phrase.lower())
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return answer
 
     @app.after_request
     def headers(response: Response) -> Response:

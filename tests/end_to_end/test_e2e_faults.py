@@ -1,0 +1,478 @@
+"""Whole experiments while something goes wrong. By default experiment 1 is worse and dropped, and 2 is better and merged.
+
+Each test arranges one fault, lets the world come to rest, and looks at what there is: `World.once` says that nothing was
+done twice, nothing was left behind, and what was merged is what was measured.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from faults_kit import BETTER, LOOP, NAME, SOURCE, FailingWrites, World, config, faulty_world
+
+from contract.validator import Contract
+from pawl.core.ledger import CalibrationLine, IncidentLine, ResumeLine, VerdictLine
+from pawl.core.measurement import Purpose, Record, Request, Stage
+from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
+
+TRAIN = f"{LOOP}/train.py"
+AS_EVER = {1: "closed", 2: "merged"}
+STEPS = 25.0
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A calibrated loop of two experiments."""
+    with faulty_world(tmp_path) as made:
+        yield made
+
+
+def during(world: World, key: str, act: Callable[[], Any]) -> None:
+    """Let something happen while the job of an attempt (``2.1``) runs, and let the App see it before the job ends."""
+
+    def running(request: Request) -> None:
+        if request.key == key:
+            act()
+            world.deliver()
+            world.look()
+
+    world.running = running
+
+
+# Requests that fail.
+
+
+@pytest.mark.parametrize("rest", range(4))
+def test_an_effect_that_is_answered_500_is_found_again(world: World, rest: int) -> None:
+    """Every fourth write, so that the four tests together reach each of them."""
+    world.hub.faults = FailingWrites("after", 500, lambda place: place % 4 == rest)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_every_effect_is_answered_500(world: World) -> None:
+    """Only what must be told to be known (the names of trees and commits) is answered."""
+    faults = FailingWrites("after", 500)
+    take = faults.take
+    told = ("git/trees", "git/commits")
+    faults.take = lambda kind, method, path: 0 if path.endswith(told) else take(kind, method, path)  # type: ignore[method-assign]
+    world.hub.faults = faults
+    assert world.settle(300).once().outcomes() == AS_EVER
+    assert len(faults.failed) > 20
+
+
+@pytest.mark.parametrize("rest", range(3))
+def test_a_write_that_is_answered_502_is_made_later(world: World, rest: int) -> None:
+    world.hub.faults = FailingWrites("before", 502, lambda place: place % 3 == rest)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+# Webhooks.
+
+
+def test_without_any_webhook_the_timer_is_enough(world: World) -> None:
+    world.webhooks, world.timer = lambda waiting: [], True
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_webhooks_that_come_twice_change_nothing(world: World) -> None:
+    world.webhooks = lambda waiting: [*waiting, *waiting]
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_webhooks_in_reverse_change_nothing(world: World) -> None:
+    world.webhooks = lambda waiting: waiting[::-1]
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_half_of_the_webhooks_get_lost_and_the_rest_is_shuffled(world: World) -> None:
+    chance = random.Random(5)
+    world.webhooks = lambda waiting: chance.sample(waiting, len(waiting) // 2)
+    world.timer = True
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+# People, in the middle of a measurement.
+
+
+def test_a_head_that_was_replaced_is_measured_again(world: World) -> None:
+    text = SOURCE.replace("1.0", "3.0")
+    base = world.tip("main")
+    assert base is not None
+    during(world, "2.1", lambda: world.force("pawl/aim/2", base, TRAIN, text))
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.aim("main") == 3.0
+
+
+def test_a_commit_on_top_of_a_candidate_is_never_merged_unmeasured(world: World) -> None:
+    """A second commit is an edit of the first one, which is not the base: it cannot be merged three ways onto it."""
+    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("1.0", "3.0")}, "pawl/aim/2"))
+    assert world.settle().once().outcomes() == {1: "closed", 2: "superseded"}
+    assert world.aim("main") == 1.0
+
+
+def test_a_base_whose_inputs_move_has_the_keep_sealed_again(world: World) -> None:
+    during(world, "2.1", lambda: world.push({f"{LOOP}/data.txt": "new\n"}))
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.verdicts()[2] == ["keep", "keep"]
+    again = [line for line in world.lines() if isinstance(line, VerdictLine)][-1]
+    assert again.start is Stage.SEAL
+    assert world.file("main", f"{LOOP}/data.txt") == "new\n"
+
+
+def test_a_base_that_moves_elsewhere_repeats_nothing(world: World) -> None:
+    during(world, "2.1", lambda: world.push({"README.md": "New.\n"}))
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.verdicts()[2] == ["keep"]
+    assert sum(isinstance(line, CalibrationLine) for line in world.lines()) == 1
+    assert world.file("main", "README.md") == "New.\n"
+
+
+def test_the_editable_file_moves_on_other_lines(world: World) -> None:
+    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("STEPS = 10", "STEPS = 25")}))
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.file("main", TRAIN) == SOURCE.replace("STEPS = 10", "STEPS = 25").replace("1.0", str(BETTER))
+
+
+def test_the_editable_file_moves_on_the_same_lines(world: World) -> None:
+    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("1.0", "1.5")}))
+    assert world.settle().once().outcomes() == {1: "closed", 2: "superseded"}
+    assert world.aim("main") == 1.5
+
+
+def test_a_pull_request_that_a_person_closes_stays_closed(world: World) -> None:
+    during(world, "2.1", lambda: world.api("PATCH", f"/pulls/{world.pull(2)['number']}", {"state": "closed"}))
+    assert world.settle().once().outcomes() == {1: "closed", 2: "closed"}
+    assert world.aim("main") == 1.0
+    assert world.verdicts()[2], "its runs count"
+
+
+def test_a_pull_request_that_a_person_merges_is_overridden(world: World) -> None:
+    during(world, "2.1", lambda: world.api("PUT", f"/pulls/{world.pull(2)['number']}/merge", {}))
+    assert world.settle().once().outcomes()[2] in ("merged", "overridden")
+    assert world.aim("main") == BETTER
+
+
+def test_a_paused_loop_waits_for_its_label_to_go(world: World) -> None:
+    during(world, "1.1", lambda: world.label(PAUSED_LABEL))
+    world.settle()
+    assert [job["display_title"].split()[2] for job in world.jobs()][1:] == ["1.1"]
+    world.unlabel(PAUSED_LABEL)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_closed_tracking_issue_pauses_the_loop(world: World) -> None:
+    issue = f"/issues/{world.tracking()['number']}"
+    during(world, "1.1", lambda: world.api("PATCH", issue, {"state": "closed"}))
+    world.settle()
+    assert 2 not in world.verdicts()
+    assert "paused" in " ".join(world.app.notices(NAME)[LOOP])
+    world.api("PATCH", issue, {"state": "open"})
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_the_stop_ref_ends_what_runs(world: World) -> None:
+    """No webhook tells of such a ref, so the timer finds it: the job is cancelled, and goes on when the ref is gone."""
+    repository = world.hub.repository(NAME)
+
+    def stop() -> None:
+        world.api("POST", "/git/refs", {"ref": "refs/pawl/stop", "sha": world.tip("main")})
+        world.app.workers.wake_all()
+
+    during(world, "2.1", stop)
+    world.forge = lambda request, record: (
+        record.model_copy(update={"runs": record.runs[:1], "complete": False})
+        if request.key == "2.1"
+        else record
+    )
+    world.conclude = lambda request: "cancelled" if request.key == "2.1" else "success"
+    world.settle()
+    assert "POST /repos/{owner}/{name}/actions/runs/{run_id}/cancel" in world.writes()
+    assert 2 not in world.verdicts()
+    assert world.jobs()[-1]["conclusion"] == "cancelled"
+    assert "stopped" in " ".join(world.app.notices(NAME)[LOOP])
+    world.hub.refs.update(repository, "refs/pawl/stop", None, "ann", checked=False)
+    world.app.workers.wake_all()
+    assert world.settle().once().outcomes() == AS_EVER
+    (line,) = (line for line in world.lines() if isinstance(line, VerdictLine) and line.experiment == 2)
+    assert line.attempt == 2
+
+
+# Jobs.
+
+
+def test_a_job_that_a_person_cancels_is_continued(world: World) -> None:
+    """Its first run counts: the next job's plan goes on behind it."""
+    world.forge = lambda request, record: (
+        record.model_copy(update={"runs": record.runs[:1], "complete": False})
+        if request.key == "2.1"
+        else record
+    )
+    world.conclude = lambda request: "cancelled" if request.key == "2.1" else "success"
+    assert world.settle().once().outcomes() == AS_EVER
+    (line,) = (line for line in world.lines() if isinstance(line, VerdictLine) and line.experiment == 2)
+    assert line.attempt == 2
+    assert line.runs[0].stage is Stage.SCREEN
+
+
+def test_a_job_that_a_person_cancels_before_a_runner_takes_it(world: World) -> None:
+    world.deliver()
+    world.look()
+    job = world.jobs()[-1]
+    world.api("POST", f"/actions/runs/{job['id']}/cancel")
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_runner_that_is_lost_with_its_record_is_replaced(world: World) -> None:
+    world.forge = lambda request, record: None if request.key == "1.1" else record
+    world.conclude = lambda request: "failure" if request.key == "1.1" else "success"
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.verdicts()[1] == ["discard"]
+
+
+def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:
+    world.forge = lambda request, record: None
+    world.conclude = lambda request: "failure"
+    assert world.settle().once().outcomes() == {1: "closed", 2: "closed"}
+    assert world.verdicts() == {1: ["inconclusive"], 2: ["inconclusive"]}
+
+
+@pytest.mark.parametrize("junk", [b"", b"{}", b"\xff\xfe", b'{"version": 1, "runs": NaN}', b"[" * 9000])
+def test_an_artifact_that_is_no_record_is_no_measurement(world: World, junk: bytes) -> None:
+    world.forge = lambda request, record: junk if request.key.startswith("1.") else record
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.verdicts()[1] == ["inconclusive"]
+
+
+def _other_request(record: Record) -> Record:
+    return record.model_copy(update={"request": "0" * 64})
+
+
+def _out_of_order(record: Record) -> Record:
+    return record.model_copy(update={"runs": record.runs[::-1]})
+
+
+@pytest.mark.parametrize("forged", [_other_request, _out_of_order])
+def test_a_forged_record_is_an_incident_that_a_person_ends(
+    world: World, forged: Callable[[Record], Record]
+) -> None:
+    """The experiment is dropped, the next keep waits, and the resume label lets it in."""
+    world.forge = lambda request, record: forged(record) if request.number == 2 else record
+    world.hub.push_files(NAME, {".github/pawl.yml": config(3)}, "One more")
+    from pawl.control import loops
+
+    loops.proposer_for(None).aims[3] = BETTER  # type: ignore[arg-type,attr-defined]
+    world.settle()
+    assert world.verdicts()[2] == ["inconclusive"]
+    assert [line.experiment for line in world.lines() if isinstance(line, IncidentLine)] == [2]
+    assert world.verdicts()[3] == ["keep"]
+    assert world.aim("main") == 1.0
+    assert INCIDENT_LABEL in world.tracking()["labels"]
+    assert "incident" in world.comments(world.pull(3)["number"])[0].lower()
+    world.label(RESUME_LABEL)
+    assert world.settle().once().outcomes() == {1: "closed", 2: "closed", 3: "merged"}
+    assert sum(isinstance(line, ResumeLine) for line in world.lines()) == 1
+    assert not {INCIDENT_LABEL, RESUME_LABEL} & set(world.tracking()["labels"])
+
+
+# Rules and checks on the branch.
+
+
+def test_a_required_check_of_pawl_is_satisfied_by_its_final_commit(world: World) -> None:
+    world.hub.protect(NAME, "main", checks=["pawl/aim"], enforce_admins=True)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_required_check_that_never_comes_holds_a_keep(world: World) -> None:
+    world.hub.protect(NAME, "main", checks=["ci"], enforce_admins=True)
+    world.settle()
+    assert world.outcomes() == {}
+    assert world.aim("main") == 1.0
+    pull = world.pull(2)
+    assert "pawl:held" in pull["labels"]
+    assert "`ci`" in world.comments(pull["number"])[0]
+    world.hub.create_user("octo")
+    world.hub.checks.set_status(
+        world.hub.repository(NAME), "octo", pull["pull"]["head_sha"], {"state": "success", "context": "ci"}
+    )
+    world.app.workers.wake_all()
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_review_that_is_required_holds_a_keep_until_it_is_given(world: World) -> None:
+    """GitHub's refusal is asked for once, told in the comment, and asked for again only when something has changed."""
+    world.hub.protect(NAME, "main", reviews=1, enforce_admins=True)
+    world.settle()
+    pull = world.pull(2)
+    assert pull["state"] == "open"
+    assert "pawl:held" in pull["labels"]
+    assert len(world.comments(pull["number"])) == 1
+    assert "pull request" in world.comments(pull["number"])[0]
+    refused = [write for write in world.writes() if write.endswith("/merge")]
+    assert len(refused) <= 2
+    world.api("POST", f"/pulls/{pull['number']}/reviews", {"event": "APPROVE"})
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_branch_that_the_app_may_not_push_to_is_merged_by_hand(world: World) -> None:
+    world.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)
+    world.settle()
+    pull = world.pull(2)
+    assert "pawl:held" in pull["labels"]
+    assert "authorized" in world.comments(pull["number"])[0]
+    world.api("PUT", f"/pulls/{pull['number']}/merge", {"merge_method": "merge"})
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_a_failing_check_on_the_final_commit_holds_a_keep(world: World) -> None:
+    """A workflow of the repository's own fails on the final commit, and passes when somebody runs it again."""
+    seen: list[str] = []
+
+    def fail() -> None:
+        head = world.pull(2)["pull"]["head_sha"]
+        seen.append(head)
+        status = {"state": "failure", "context": "tests"}
+        world.hub.checks.set_status(world.hub.repository(NAME), "ann", head, status)
+
+    world.hub.faults.on_request("PATCH", "git/refs/heads/pawl/aim/2", fail, after=True)
+    world.settle()
+    pull = world.pull(2)
+    assert pull["state"] == "open"
+    assert "tests" in world.comments(pull["number"])[0]
+    world.hub.checks.set_status(
+        world.hub.repository(NAME), "ann", seen[0], {"state": "success", "context": "tests"}
+    )
+    world.app.workers.wake_all()
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+# The App itself.
+
+
+def test_the_database_may_be_deleted_between_any_two_turns(world: World) -> None:
+    world.timer = True
+    for _ in range(12):
+        world.turn()
+        for path in world.home.glob("pawl.db*"):
+            path.unlink()
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_the_app_may_forget_everything_between_any_two_turns(world: World) -> None:
+    for _ in range(12):
+        world.turn()
+        world.kill()
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_two_processes_at_once_get_in_nobodys_way(world: World) -> None:
+    """Each hears half of the webhooks."""
+    world.start("other.db")
+    world.timer = True
+    world.settle()
+    world.once()
+    outcomes = world.outcomes()
+    assert set(outcomes) == {1, 2}
+    assert outcomes[1] == "closed"
+
+
+def test_a_broken_configuration_stops_the_loop_until_it_is_mended(world: World) -> None:
+    during(world, "1.1", lambda: world.push({".github/pawl.yml": "version: 1\nloops: [no\n"}))
+    world.settle()
+    assert world.outcomes() == {}
+    world.push({".github/pawl.yml": config()})
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_without_a_configuration_nothing_happens(world: World) -> None:
+    during(world, "1.1", lambda: world.push({".github/pawl.yml": None}))
+    world.settle()
+    assert world.outcomes() == {}
+    world.push({".github/pawl.yml": config()})
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_the_app_is_uninstalled_in_the_middle_and_comes_back(world: World) -> None:
+    during(world, "1.1", lambda: world.hub.uninstall(NAME))
+    world.settle()
+    assert world.app.status()["repositories"] == 0
+    assert world.outcomes() == {}
+    world.running = lambda request: None
+    world.hub.install(NAME)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_an_installation_that_is_replaced_unseen_is_noticed(world: World) -> None:
+    """Removed and installed again between two looks: another installation, whose predecessor's tokens reach nothing."""
+
+    def replace() -> None:
+        world.hub.uninstall(NAME)
+        world.hub.install(NAME)
+
+    during(world, "1.1", replace)
+    assert world.settle().once().outcomes() == AS_EVER
+
+
+def test_two_loops_of_one_repository_keep_apart(tmp_path: Path) -> None:
+    text = config(2, aim="aim", other="other")
+    with faulty_world(tmp_path, text=text, folders=("aim", "other")) as world:
+        world.settle()
+        for loop in ("aim", "other"):
+            assert world.once(loop).outcomes(loop) == AS_EVER
+            assert world.aim("main", f"{loop}/train.py") == BETTER
+
+
+def test_a_loop_that_cannot_be_looked_at_does_not_stop_its_neighbour(tmp_path: Path) -> None:
+    text = config(2, aim="aim", other="other")
+    with faulty_world(tmp_path, text=text, folders=("aim", "other")) as world:
+        world.hub.push_files(NAME, {"aim/ledger-0001.jsonl": "no line\n"}, "Damage", branch="pawl/ledger")
+        world.app.workers.wake_all()
+        world.settle()
+        assert world.outcomes("other") == AS_EVER
+        assert "ledger" in " ".join(world.app.notices(NAME)["aim"])
+
+
+# What it costs, and whether GitHub would take it.
+
+
+def test_a_dropped_experiment_costs_few_requests(tmp_path: Path) -> None:
+    """From one verdict to the next, with a warm view and webhooks: proposal, pull request, job, verdict, and its end."""
+    aims = {number: 0.5 - number / 100 for number in range(1, 6)}
+    with faulty_world(tmp_path, aims, config(5)) as world:
+        counts: list[int] = []
+        places = count()
+
+        def running(request: Request) -> None:
+            if request.purpose is Purpose.EXPERIMENT:
+                counts.append(world.hub.api_requests(NAME))
+                next(places)
+
+        world.running = running
+        world.settle().once()
+        each = [after - before for before, after in zip(counts, counts[1:], strict=False)]
+        assert max(each[1:3]) <= 25, each
+
+
+def test_every_request_and_answer_is_as_github_has_it(tmp_path: Path) -> None:
+    contract, wrong = Contract.load(), list[str]()
+
+    def exchange(method: str, path: str, query: dict[str, str], body: Any, status: int, answer: Any) -> None:
+        if status < 400:
+            wrong.extend(contract.check_request(method, path, query, body))
+        wrong.extend(contract.check_response(method, path, status, answer))
+
+    with faulty_world(tmp_path, observer=exchange) as world:
+        assert world.settle().once().outcomes() == AS_EVER
+    assert not wrong, wrong[:10]
