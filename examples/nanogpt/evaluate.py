@@ -93,9 +93,9 @@ def read_logits(path: Path, exam: Exam) -> NDArray[np.float32]:
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Log-probabilities in nats. The sum over the bytes is taken in float64."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    total = np.exp(shifted).sum(axis=-1, keepdims=True, dtype=np.float64)
-    return np.subtract(shifted, np.log(total), dtype=np.float32, casting="same_kind")
+    shifted: NDArray[np.float32] = logits - logits.max(axis=-1, keepdims=True)
+    total: NDArray[np.float64] = np.exp(shifted).sum(axis=-1, keepdims=True, dtype=np.float64)
+    return shifted - np.log(total).astype(np.float32)
 
 
 def mark(logits: NDArray[np.float32], exam: Exam) -> float:

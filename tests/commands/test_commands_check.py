@@ -171,6 +171,17 @@ def test_what_is_wrong_with_a_loop_is_said(
     assert code == (level == "error")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["cd .. && python other.py", "python train.py --log out.txt", "python /opt/x.py", "python -m pkg.train"],
+)
+def test_words_of_a_command_that_may_be_something_else_are_let_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    rules = LOOP + f"    run: {{command: '{command}'}}\n"
+    assert checked(clone(tmp_path / "r", {".github/pawl.yml": rules}), capsys)[0] == 0
+
+
 def test_a_remark_stands_at_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = clone(tmp_path / "r", {".github/pawl.yml": LOOP + "    merge: auto\n"})
     _, findings, _ = checked(path, capsys)

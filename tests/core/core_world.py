@@ -146,6 +146,8 @@ class World:
         self.crash_at: int | None = None
         """The number of the one change, counted from the beginning, at which the process dies for once."""
         self.effects = 0
+        self.watched = True
+        """Whether the states of experiments are noted; it takes half of the time."""
         self.transitions: set[tuple[State, State]] = set()
         self.states: dict[int, State] = {}
         self.merges: list[int] = []
@@ -288,6 +290,8 @@ class World:
 
     def note_states(self) -> None:
         """Remember every change of an experiment's state since the last call."""
+        if not self.watched:
+            return
         snapshot = self.snapshot()
         for experiment in snapshot.experiments:
             self._note(experiment.number, state_of(snapshot, experiment))

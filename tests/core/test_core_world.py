@@ -174,7 +174,7 @@ def steady_edits(world: World, number: int) -> bytes:
 def steady(crash_at: int | None = None, interfere: bool = False, twice: bool = False) -> World:
     """A whole life of six experiments; the process may die for once, at the change with this number."""
     world = World(rules_of(limits={"experiments": 6}), seed=3, noise=0.0, edits=steady_edits)
-    world.crash_at = crash_at
+    world.crash_at, world.watched = crash_at, interfere
     for round_ in range(30 if interfere else 0):
         world.step(twice=twice)
         world.start_job()
@@ -654,7 +654,10 @@ def test_every_way_in_the_table_is_gone_and_no_other() -> None:
                 world.label(PAUSED_LABEL, False)
                 seen |= world.transitions
     world = World(rules_of(), noise=0.0, edits=lambda w, n: "x = '\u202e'\n".encode())
-    world.settle(8) if False else [(world.step(), finish(world), world.deliver_proposal()) for _ in range(5)]
+    for _ in range(5):
+        world.step()
+        finish(world)
+        world.deliver_proposal()
     seen |= world.transitions
     table = {(old, new) for old, ways in TRANSITIONS.items() for new in ways if old is not new}
     assert {str(way) for way in seen - table} == set()

@@ -6,6 +6,7 @@ import ast
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from pawl.commands.checkout import Checkout, Level, Places, Remark
@@ -13,8 +14,12 @@ from pawl.core.config import Loop
 from pawl.core.digest import matches
 from pawl.core.edit import MAX_BYTES, REGULAR_MODES
 
-SCRIPTS = (".py", ".sh", ".bash", ".txt", ".toml", ".json", ".yml", ".yaml")
+SCRIPTS = (".py", ".sh", ".bash")
 """Endings by which a word of a command is taken for a file of the repository."""
+LISTS = ("-r", "--requirement")
+"""pip's options behind which such a file stands, whatever its ending."""
+SHELL = frozenset({"cd", "&&", "||", "|", ";"})
+"""Words behind which nobody knows in which folder a command goes on."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class LoopCheck:
             unsaved = self.checkout.unsaved(path) or "is not in the repository"
             yield self._remark(
                 "error",
-                f"the program {path} {unsaved}: write there what the meta-agent should try and what it must not, and commit it",
+                f"the program {path} {unsaved}: write what the meta-agent should try, and what it must not, and commit it",
                 "program",
             )
 
@@ -115,8 +120,11 @@ class LoopCheck:
 
     def _files(self, command: str) -> Iterator[str]:
         """Words of a command that name files of the repository, as paths from its top."""
-        for word in shlex.split(command):
-            if word.startswith(("-", "/", "~", "$")) or not word.endswith(SCRIPTS):
+        words = shlex.split(command)
+        if SHELL & set(words) or any(word.endswith(";") for word in words):
+            return
+        for before, word in pairwise(["", *words]):
+            if word.startswith(("-", "/", "~", "$")) or not (word.endswith(SCRIPTS) or before in LISTS):
                 continue
             parts: list[str] = []
             for part in PurePosixPath(self.rules.cwd, word).parts:
