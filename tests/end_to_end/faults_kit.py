@@ -337,9 +337,9 @@ class World:
         return self.hub.store.ref(self.hub.repository(NAME)["id"], f"refs/heads/{branch}")
 
     def file(self, commit: str, path: str) -> str:
-        """A file of a commit."""
+        """A file of a commit, or of a branch's tip."""
         git = self.hub.git(self.hub.repository(NAME))
-        entry = git.entry(commit, path)
+        entry = git.entry(self.tip(commit) or commit, path)
         assert entry is not None, path
         return git.blob(entry.sha).decode()
 
@@ -414,7 +414,7 @@ class World:
         for item in self.pulls():
             written = [text for text in self.comments(item["number"]) if text.startswith("<!-- pawl")]
             assert len(written) <= 1, written
-        names = [(check["external_id"], check["head_sha"]) for check in self.checks()]
+        names = [(check["name"], check["external_id"], check["head_sha"]) for check in self.checks()]
         assert sorted(names) == sorted(set(names)), "two check runs for one attempt"
         open_checks = [check["external_id"] for check in self.checks() if check["status"] != "completed"]
         assert not open_checks
