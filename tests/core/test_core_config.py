@@ -402,13 +402,14 @@ def test_the_schema_knows_the_example_and_its_mistakes() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     loop = {"edit": "a.py", "metric": {"name": "s", "goal": "maximize"}}
     jsonschema.validate({"version": 1, "loops": {"x": loop}}, schema)
-    for broken in (
+    mistakes: list[dict[str, Any]] = [
         {},
         {"loops": {}},
         {"loops": {"x": {}}},
         {"loops": {"x": {**loop, "typo": 1}}},
         {"loops": {"x": {**loop, "merge": "always"}}},
-    ):
+    ]
+    for broken in mistakes:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema)
 

@@ -526,13 +526,13 @@ def test_no_other_order_passes(asked: Request, data: st.DataObject) -> None:
     if kind == "behind":
         changed = [*runs, fact(run, 10.0)]
     else:
-        other = {
+        other: dict[str, Any] = {
             "seed": {"seed": run.seed + 1},
             "place": {"place": run.place + 1},
             "arm": {"arm": C if run.arm is B else B},
             "stage": {"stage": Stage.AUDIT if run.stage is not Stage.AUDIT else Stage.SEAL},
-        }[kind]
-        changed = [*runs[:index], run.model_copy(update=other), *runs[index + 1 :]]
+        }
+        changed = [*runs[:index], run.model_copy(update=other[kind]), *runs[index + 1 :]]
     with pytest.raises(OutOfOrder, match="but the plan asks for") as caught:
         advance(asked, changed)
     assert caught.value.index == (len(runs) if kind == "behind" else index)

@@ -134,10 +134,15 @@ def test_a_record_whose_runs_were_picked_is_an_incident() -> None:
     ],
 )
 def test_an_experiment_can_be_over_before_its_plan(cut_short: str, refused: str, reason: str) -> None:
-    asked = request()
+    asked = request(attempt=MAX_ATTEMPTS if refused else 1)
     finding = judge(asked, job_of(record_of(asked, [], refused=refused)), cut_short).finding
     assert finding is not None
     assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, reason)
+
+
+def test_a_runner_that_refuses_is_asked_again_first() -> None:
+    asked = request()
+    assert judge(asked, job_of(record_of(asked, [], refused="setup failed: no network"))).go_on
 
 
 # An audit.

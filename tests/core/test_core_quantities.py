@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,9 +68,10 @@ def test_what_is_no_size(text: object) -> None:
 
 @given(st.one_of(st.text(max_size=20), st.integers(), st.floats(), st.booleans()))
 def test_anything_is_read_or_refused(value: object) -> None:
-    for parse in (parse_duration, parse_size, Bound.parse):
+    parsers: list[Callable[[Any], object]] = [parse_duration, parse_size, Bound.parse]
+    for parse in parsers:
         with suppress(ValueError):
-            parse(value)  # type: ignore[operator]
+            parse(value)
 
 
 @pytest.mark.parametrize(

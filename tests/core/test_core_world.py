@@ -31,7 +31,7 @@ from pawl.core.verifying import verify
 WALKS = settings(
     deadline=None,
     derandomize=True,
-    max_examples=70,
+    max_examples=50,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -278,6 +278,12 @@ def finish(world: World, how: str = "complete") -> None:
         world.end_job(job.id, how)
 
 
+def _run(world: World) -> None:
+    """The runner does the next thing: it takes the job, or it ends it."""
+    if not world.start_job():
+        finish(world)
+
+
 def until(world: World, state: State, number: int = 1) -> World:
     """Look and measure until an experiment is in a state."""
     for _ in range(40):
@@ -286,7 +292,7 @@ def until(world: World, state: State, number: int = 1) -> World:
         if found.get(number) is state:
             return world
         if world.step() == 0:
-            world.start_job() or finish(world)
+            _run(world)
         world.deliver_proposal()
     raise AssertionError(f"experiment {number} never is {state}: {found}")
 
@@ -617,7 +623,7 @@ def slowly(state: State, **changes: object) -> World:
         if world.states.get(1) is state:
             return world
         if world.step(fuse=1) == 0 or world.states.get(1) is State.MEASURING:
-            world.start_job() or finish(world)
+            _run(world)
         world.deliver_proposal()
     raise AssertionError(f"never {state}")
 

@@ -21,6 +21,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
 
 from pawl.commands.scaffold import workflow
@@ -43,7 +45,7 @@ from pawl.web import Door, create_app
 OWNER, LOOP = "octo", "aim"
 NAME = f"{OWNER}/{LOOP}"
 PERSON = "ann"
-SOURCE = "AIM = 1.0\nSTEPS = 10\n\nprint(AIM)\n"
+SOURCE = "AIM = 1.0\n\nprint(AIM)\n\nSTEPS = 10\n"
 EXPERIMENTS = 2
 BETTER, WORSE = 2.0, 0.5
 RULES = """\
@@ -399,8 +401,13 @@ class World:
 
     # What must hold however things went.
 
-    def once(self, loop: str = LOOP) -> World:
-        """Nothing was said, made or started twice, and everything that was begun has ended."""
+    def once(self, loop: str = LOOP, abandoned: int = 0) -> World:
+        """Nothing was said, made or started twice, and everything that was begun has ended.
+
+        Args:
+            loop: which loop.
+            abandoned: check runs that may stay open, on heads that somebody has replaced.
+        """
         assert not self.hub.unknown_routes
         lines = self.lines(loop)
         check_chain(lines)
@@ -417,7 +424,7 @@ class World:
         names = [(check["name"], check["external_id"], check["head_sha"]) for check in self.checks()]
         assert sorted(names) == sorted(set(names)), "two check runs for one attempt"
         open_checks = [check["external_id"] for check in self.checks() if check["status"] != "completed"]
-        assert not open_checks
+        assert len(open_checks) == abandoned, open_checks
         titles = [job["display_title"] for job in self.jobs()]
         assert sorted(titles) == sorted(set(titles)), "two jobs for one attempt"
         assert all(job["status"] == "completed" for job in self.jobs())
@@ -434,10 +441,20 @@ class World:
 
 
 @cache
+def _key() -> str:
+    """A short key: reading one of GitHub's length is the slowest part of a request under it."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    plain = serialization.NoEncryption()
+    return made.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain
+    ).decode()
+
+
+@cache
 def _calibrated(text: str, folders: tuple[str, ...]) -> Path:
     """The folder of a hub whose loops are set up, tracked and calibrated; made once for all tests."""
     home = Path(mkdtemp(prefix="pawl-faults-"))
-    hub = Hub.open(home / "hub")
+    hub = Hub.open(home / "hub", private_key_pem=_key())
     hub.events.start = lambda: None  # type: ignore[method-assign]  # deliveries are made by hand
     hub.create_repository(NAME)
     hub.add_collaborator(NAME, PERSON, "write")

@@ -9,11 +9,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pawl.core.measurement import Request
 from pawl.lab import MeasureError, Options, measure, read_request
 
+STOP = "refs/pawl/stop"
 TIMEOUT = 20
 """Seconds to wait for GitHub when the attempt is claimed."""
 
@@ -74,7 +75,9 @@ def _request_file(name: str, out: Path) -> Path:
 
 
 def claim(request: Request, environment: Mapping[str, str]) -> str:
-    """Ask GitHub whether this attempt belongs to another job; empty if it may be measured here.
+    """Ask GitHub whether this attempt may be measured here; empty if it may, else why not.
+
+    It may not when the ref ``refs/pawl/stop`` exists, or when another job has taken the attempt.
 
     Outside a job, or without a token, there is nobody to ask, and nothing to fear: Pawl reads one job's record only.
     """
@@ -82,16 +85,11 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
     run_id = environment.get("GITHUB_RUN_ID", "")
     if not (token and api.startswith(("https://", "http://127.0.0.1", "http://localhost")) and run_id):
         return ""
-    if not request.check_run:
-        return ""
-    address = f"{api.rstrip('/')}/repos/{request.repository}/check-runs/{request.check_run}"
-    asked = urllib.request.Request(  # noqa: S310 - the scheme was checked above
-        address, headers={"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
-    )
-    try:
-        with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:  # noqa: S310
-            check = json.load(answer)
-    except (urllib.error.URLError, TimeoutError, ValueError):
+    ask = _Asker(f"{api.rstrip('/')}/repos/{request.repository}", token)
+    if any(ref.get("ref") == STOP for ref in ask("git/matching-refs/pawl/stop") or []):
+        return f"the ref {STOP} stops every loop of this repository; delete it to go on"
+    check = ask(f"check-runs/{request.check_run}") if request.check_run else None
+    if check is None:
         return ""  # a duplicate costs time, a refusal costs the experiment: GitHub being away is no reason to refuse
     if check.get("status") == "completed":
         return "this attempt has been concluded"
@@ -101,3 +99,21 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
         if holder.isdigit() and holder != run_id:
             return f"job {holder} has taken this attempt"
     return ""
+
+
+class _Asker:
+    """Reads from GitHub with a job's token; none where GitHub does not answer."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._address, self._token = address, token
+
+    def __call__(self, path: str) -> Any:
+        asked = urllib.request.Request(  # noqa: S310 - the scheme was checked by the caller
+            f"{self._address}/{path}",
+            headers={"Authorization": f"Bearer {self._token}", "Accept": "application/vnd.github+json"},
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:  # noqa: S310
+                return json.load(answer)
+        except (urllib.error.URLError, TimeoutError, ValueError):
+            return None

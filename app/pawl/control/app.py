@@ -182,4 +182,6 @@ class PawlApp:
         repository = self.github.repository(name, installation)
         view = RepositoryView(repository, self.database.blobs(name))
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
-        return RepositoryLoops(name, view, Actor(view, self._seconds), thinker, self.settings.seed_key, self._clock)
+        return RepositoryLoops(
+            name, view, Actor(view, self._seconds), thinker, self.settings.seed_key, self._clock
+        )

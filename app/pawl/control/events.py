@@ -67,6 +67,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """A text that a name can be; anything else says nothing. JSON may hold half a surrogate pair, which no database takes."""
+    """A text that a name can be; anything else says nothing. JSON may hold half a surrogate pair: no database takes it."""
     named = isinstance(value, str) and len(value) <= LONGEST and value.isprintable()
     return value if named else ""

@@ -86,13 +86,12 @@ def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
         return Judged(end, incident=end.incident)
     if cut_short:
         return Judged(_inconclusive(cut_short))
+    if request.attempt < MAX_ATTEMPTS:
+        return Judged(go_on=True)  # a lost runner, a stop that was lifted, a failed download: none says anything of the edit
     if record is not None and record.refused:
         return Judged(_inconclusive(f"the runner measured nothing: {record.refused}"))
-    if request.attempt >= MAX_ATTEMPTS:
-        return Judged(
-            _inconclusive(f"{MAX_ATTEMPTS} jobs ended before the plan did ({job.trouble or job.conclusion})")
-        )
-    return Judged(go_on=True)
+    why = job.trouble or job.conclusion
+    return Judged(_inconclusive(f"{MAX_ATTEMPTS} jobs ended before the plan did ({why})"))
 
 
 def _inconclusive(reason: str) -> Finding:

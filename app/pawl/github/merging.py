@@ -8,12 +8,14 @@ from dataclasses import replace
 from pawl.core.actions import Merge, Promote, Rebase
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit
-from pawl.core.snapshot import Experiment, Snapshot
+from pawl.core.policy import paused
+from pawl.core.snapshot import Experiment, Snapshot, Tracking
 from pawl.github import checks
 from pawl.github.errors import Conflict, Forbidden, GitHubError, Moved, Refused, Unprocessable
 from pawl.github.experiments import delete_branch, pull_of, relabel
 from pawl.github.facts import Pull, experiment_branch
 from pawl.github.objects import Commit
+from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
 from pawl.messages.commits import edit_commit, final_commit
 from pawl.messages.labels import KEEP
@@ -88,6 +90,7 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
         line = snapshot.verdict_of(_experiment(snapshot, action.experiment))
         if line is not None:  # missing only where Pawl was stopped between the commit and its check run
             checks.vouch(view, action.commit, Report(line, ledger=snapshot.ledger))
+        _require_going(view, snapshot)
         try:
             view.client.patch(f"git/refs/heads/{name}", {"sha": action.commit, "force": False})
             tip = action.commit
@@ -102,6 +105,19 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
         # Before GitHub has noticed the merge, a deleted branch would close the pull request unmerged.
         delete_branch(view, snapshot.loop, action.experiment)
     return True
+
+
+def _require_going(view: RepositoryView, snapshot: Snapshot) -> None:
+    """Nothing is merged that a person has stopped in the meantime: asked afresh, just before."""
+    view.forget_brakes()
+    issue = tracking_issue(view, snapshot.loop)
+    seen = replace(
+        snapshot,
+        stop=view.stop(),
+        tracking=Tracking(issue.number, issue.open, issue.labels) if issue else snapshot.tracking,
+    )
+    if paused(seen) is not None:
+        raise Moved(f"a person has stopped the loop {snapshot.loop}")
 
 
 def _merge_pull(view: RepositoryView, action: Merge, pull: Pull, name: str, refusal: GitHubError) -> str:

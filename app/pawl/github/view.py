@@ -97,6 +97,12 @@ class RepositoryView(Facets):
         """Whether the ref ``refs/pawl/stop`` is there."""
         return self._once("refs", "stop", lambda: "stop" in self._refs("pawl/stop", "refs/pawl/"))
 
+    def forget_brakes(self) -> None:
+        """Read again what a person stops a loop with: GitHub announces refs of branches only, and a webhook can be lost."""
+        with self.lock:
+            self._known.get("refs", {}).pop("stop", None)
+            self.forget("tracking")
+
     def _refs(self, prefix: str, strip: str) -> dict[str, str]:
         found = self.client.pages(f"git/matching-refs/{prefix}", per_page=None)
         return {item["ref"].removeprefix(strip): item["object"]["sha"] for item in found}

@@ -117,6 +117,14 @@ class GitStore:
             raise not_found()
         return found
 
+    def is_tree(self, sha: str) -> bool:
+        """Whether this names a tree, or a commit that stands for its own."""
+        try:
+            self.tree(sha)
+        except HubError:
+            return False
+        return True
+
     def tree(self, sha: str) -> Tree:
         """The tree, also where the SHA is a commit's."""
         found = self._object(sha)

@@ -48,6 +48,10 @@ class Refs:
         git = self.hub.git(repo)
         if sha and name.startswith("refs/heads/") and not git.has(sha):
             raise HubError(422, "Object does not exist")
+        if sha is None and name == f"refs/heads/{repo['default_branch']}":
+            raise HubError(422, "Cannot delete the default branch")
+        if old is None and self._in_the_way(repo, name):
+            raise HubError(422, "Reference update failed")
         rule = (
             repo["protection"].get(name.removeprefix("refs/heads/"))
             if name.startswith("refs/heads/")
@@ -77,6 +81,15 @@ class Refs:
             raise HubError(
                 422, f"{len(missing)} of {len(rule['checks'])} required status checks are expected."
             )
+
+    def _in_the_way(self, repo: Fact, name: str) -> bool:
+        """Whether a ref cannot be beside those that are there: git keeps refs as files, so `a` and `a/b` exclude each other."""
+        parts = name.split("/")
+        above = ("/".join(parts[:length]) for length in range(3, len(parts)))
+        store = self.hub.store
+        return any(store.ref(repo["id"], other) for other in above) or bool(
+            store.refs(repo["id"], name + "/")
+        )
 
     def _approved(self, repo: Fact, branch: str, sha: str, wanted: int) -> bool:
         return any(

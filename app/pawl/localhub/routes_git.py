@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from dulwich.refs import Ref, check_ref_format
+
 from pawl.localhub.api import Call, Listing, R, Reply, route
 from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.gitstore import Person
@@ -27,6 +29,15 @@ def resolve(call: Call, ref: str) -> str:
     if ref == "HEAD" and (sha := store.ref(repo["id"], f"refs/heads/{repo['default_branch']}")):
         return sha
     raise not_found()
+
+
+def _may_change(call: Call, path: str) -> None:
+    """HubError 403 for an App that would write a workflow without the permission `workflows`, besides `contents`."""
+    allowed = (
+        call.caller.kind not in ("installation", "job") or call.caller.permissions.get("workflows") == "write"
+    )
+    if path.startswith(".github/workflows/") and not allowed:
+        raise HubError(403, "Resource not accessible by integration")
 
 
 @route("GET", R + "/git/ref/<path:ref>", "contents:read")
@@ -50,13 +61,7 @@ def matching_refs(call: Call) -> Listing:
 def create_ref(call: Call) -> Reply:
     """A new ref."""
     name, sha = str(call.body.get("ref", "")), str(call.body.get("sha", ""))
-    if (
-        not name.startswith("refs/")
-        or name.count("/") < 2
-        or ".." in name
-        or name.endswith("/")
-        or " " in name
-    ):
+    if not name.startswith("refs/") or name.count("/") < 2 or not check_ref_format(Ref(name.encode())):
         raise HubError(422, "Reference name must start with 'refs/' and be well formed.")
     git = call.hub.git(call.repo)
     if not git.has(sha):
@@ -109,7 +114,7 @@ def create_commit(call: Call) -> Reply:
     """A new commit object."""
     git = call.hub.git(call.repo)
     tree, parents = call.body.get("tree"), call.body.get("parents") or []
-    if not tree or not git.entry(tree, ""):
+    if not tree or not git.is_tree(tree):
         raise HubError(422, "Tree SHA does not exist")
     if any(not git.has(sha) for sha in parents):
         raise HubError(422, "Parent SHA does not exist or is not a commit object")
@@ -137,12 +142,19 @@ def create_tree(call: Call) -> Reply:
     """A new tree from a base and changes."""
     git = call.hub.git(call.repo)
     base = call.body.get("base_tree")
+    if base and not git.is_tree(base):
+        raise HubError(422, "base_tree is not a valid tree")
     changes: list[tuple[str, int | None, str | None]] = []
     for item in call.body.get("tree") or []:
         path = str(item.get("path", ""))
         if not path or path.startswith("/") or ".git" in path.split("/") or ".." in path.split("/"):
             raise HubError(422, "tree.path contains a malformed path component")
+        if item.get("mode", "100644") not in _MODES:
+            raise HubError(422, "Must supply a valid tree.mode")
+        _may_change(call, path)
         if item.get("content") is not None:
+            if item.get("sha"):
+                raise HubError(422, "Must supply either tree.sha or tree.content, not both")
             changes.append(
                 (path, int(item.get("mode", "100644"), 8), git.write_blob(item["content"].encode()))
             )
@@ -151,15 +163,11 @@ def create_tree(call: Call) -> Reply:
                 raise HubError(422, f"GitRPC::BadObjectState: {path} does not exist")
             changes.append((path, None, None))
         else:
-            if item.get("mode") not in _MODES:
-                raise HubError(422, "Must supply a valid tree.mode")
             try:
                 git._object(item["sha"])
             except HubError:
                 raise HubError(422, f"tree.sha {item['sha']} is not a valid object") from None
-            changes.append((path, int(item["mode"], 8), item["sha"]))
-    if base and not git.entry(base, ""):
-        raise HubError(422, "base_tree is not a valid tree")
+            changes.append((path, int(item.get("mode", "100644"), 8), item["sha"]))
     tree = git.write_tree(base, changes)
     return Reply(201, {
         "sha": tree, "url": call.hub.shapes.api(call.repo, f"/git/trees/{tree}"), "truncated": False,
@@ -176,8 +184,10 @@ def get_blob(call: Call) -> Json | Reply:
 
 
 def _decoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise HubError(422, 'Invalid request.\n\n"content" wasn\'t supplied.')
     try:
-        return base64.b64decode(str(text))
+        return base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error:
         raise HubError(422, "content is not valid Base64") from None
 
@@ -221,6 +231,7 @@ def contents(call: Call) -> Any:
 def put_contents(call: Call) -> Reply:
     """Create or replace a file by a commit; `sha` guards a replacement."""
     git, repo, path = call.hub.git(call.repo), call.repo, call.args["path"]
+    _may_change(call, path)
     branch = call.body.get("branch") or repo["default_branch"]
     name = f"refs/heads/{branch}"
     tip = call.hub.store.ref(repo["id"], name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pawl.localhub.api import Call, Listing, R, Reply, route
@@ -139,8 +140,12 @@ def create_label(call: Call) -> Reply:
     """A new label."""
     name = require_text(call.body.get("name"), "Label", "name")
     color = str(call.body.get("color") or "ededed")
-    if len(color) != 6 or len(name) > 50 or len(call.body.get("description") or "") > 100:
-        raise invalid("Label", "color" if len(color) != 6 else "name")
+    if not re.fullmatch("[0-9a-fA-F]{6}", color):
+        raise invalid("Label", "color")
+    if len(name) > 50:
+        raise invalid("Label", "name")
+    if len(call.body.get("description") or "") > 100:
+        raise invalid("Label", "description")
     label = call.hub.pulls.create_label(call.repo, call.actor, name, color, call.body.get("description"))
     return Reply(201, call.hub.shapes.label(call.repo, label))
 
@@ -289,7 +294,8 @@ def pulls(call: Call) -> Listing:
         issue for issue in call.hub.store.all("issue", call.repo["id"])
         if issue["pull"]
         and state in ("all", issue["state"])
-        and (not head or head == f"{call.repo['owner']}:{issue['pull']['head_ref']}")
+        # Without an owner GitHub ignores the filter, and does not say so.
+        and (not head or ":" not in head or head == f"{call.repo['owner']}:{issue['pull']['head_ref']}")
         and (not base or base == issue["pull"]["base_ref"])
     ]  # fmt: skip
     return Listing(_sorted(call, found), lambda issue: call.hub.shapes.pull(call.repo, issue, full=False))
