@@ -9,10 +9,11 @@ import threading
 from typing import TextIO
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from waitress.server import create_server
 
 from pawl.control.app import PawlApp
-from pawl.control.settings import Settings
+from pawl.control.settings import Settings, SettingsError
 from pawl.web import MAX_BODY, Door, create_app
 
 THREADS = 8
@@ -53,9 +54,22 @@ class AppServer:
 
 
 def serve(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM."""
+    """Run until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: it cannot start like this.
+    """
     log_as_json()
-    server = AppServer(settings)
+    try:
+        server = AppServer(settings)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port}: {error}; set PAWL_HOST and PAWL_PORT"
+        ) from None
+    except SQLAlchemyError as error:
+        raise SettingsError(f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}") from None
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

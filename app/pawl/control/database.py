@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, delete, event, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateTable
 
 KEEP_DELIVERIES = timedelta(days=7)
 """How long a delivery's id is remembered; GitHub offers deliveries for redelivery for three days."""
@@ -74,8 +76,11 @@ class Database:
 
     def ready(self) -> bool:
         """Whether the database answers."""
-        with self._engine.connect() as connection:
-            return connection.execute(select(1)).scalar() == 1
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(select(1)).scalar() == 1
+        except SQLAlchemyError:
+            return False
 
     def blobs(self, repository: str) -> BlobCache:
         """The cache of one repository's objects; no other repository's can be read through it."""
@@ -115,3 +120,6 @@ def _tune_sqlite(connection: object, _record: object) -> None:
     cursor("PRAGMA journal_mode=WAL")
     cursor("PRAGMA synchronous=NORMAL")
     cursor("PRAGMA busy_timeout=10000")
+    # With every connection: the file may have been deleted since the last one, and is an empty one then.
+    for table in Base.metadata.sorted_tables:
+        cursor(str(CreateTable(table, if_not_exists=True).compile(dialect=sqlite.dialect())))

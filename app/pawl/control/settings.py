@@ -46,7 +46,7 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
 
     def value(name: str, variable: str, default: str | None = None) -> str:
         found = given.get(name)
-        text = str(found) if found is not None else environment.get(variable, default or "")
+        text = str(found) if found is not None else environment.get(variable) or default or ""
         if not text and default is None:
             raise SettingsError(
                 f"{variable} is not set. It is on the App's settings page on GitHub; see docs/app.md"
@@ -65,27 +65,28 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
             "no private key: set PAWL_PRIVATE_KEY_FILE to the .pem file that GitHub gave you for the App"
         )
     return Settings(
-        app_id=_number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int),
+        app_id=_number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int, least=1),
         private_key=key,
         webhook_secret=value("webhook_secret", "PAWL_WEBHOOK_SECRET"),
         api=value("api", "PAWL_API", "https://api.github.com"),
         database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
         host=value("host", "PAWL_HOST", "127.0.0.1"),
-        port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int),
-        timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float),
+        port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int, most=65535),
+        timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
         seconds_between_writes=_number(
             "PAWL_SECONDS_BETWEEN_WRITES",
             value("seconds_between_writes", "PAWL_SECONDS_BETWEEN_WRITES", "1"),
             float,
+            most=3600,
         ),
     )
 
 
-def _number(variable: str, text: str, kind: type[N]) -> N:
+def _number(variable: str, text: str, kind: type[N], least: int = 0, most: int = 2**53) -> N:
     try:
         number = kind(text)
     except ValueError:
         raise SettingsError(f"{variable} must be a number, not {text!r}") from None
-    if number < 0:
-        raise SettingsError(f"{variable} must not be negative, but is {text}")
+    if not least <= number <= most:  # no NaN is between any two
+        raise SettingsError(f"{variable} must be between {least} and {most}, but is {text}")
     return number

@@ -83,7 +83,7 @@ class Refs:
             )
 
     def _in_the_way(self, repo: Fact, name: str) -> bool:
-        """Whether a ref cannot be beside those that are there: git keeps refs as files, so `a` and `a/b` exclude each other."""
+        """Whether a ref cannot be beside those that are there: git keeps them as files, `a` or `a/b` but not both."""
         parts = name.split("/")
         above = ("/".join(parts[:length]) for length in range(3, len(parts)))
         store = self.hub.store
