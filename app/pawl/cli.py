@@ -247,7 +247,7 @@ def init(
         wishes = Wishes(loop, edit, metric, goal, tuple(label or ("self-hosted",)))
         for written in write(path, wishes, force):
             typer.echo(f"wrote {written}")
-        typer.echo("Next: fill in the program, then `pawl check`, then `pawl try .`")
+        typer.echo("Next: fill in the program and commit, then `pawl check`, then `pawl try .`")
     except ScaffoldError as error:
         fail(error)
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthW
 
 TRAIN = f"{LOOP}/train.py"
 AS_EVER = {1: "closed", 2: "merged"}
+MERGED = {1: "merged"}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,13 @@ def _quiet() -> Iterator[None]:
 def world(tmp_path: Path) -> Iterator[World]:
     """A calibrated loop of two experiments."""
     with faulty_world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Iterator[World]:
+    """A calibrated loop of one experiment, which is better."""
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as made:
         yield made
 
 
@@ -110,70 +118,70 @@ def test_half_of_the_webhooks_get_lost_and_the_rest_is_shuffled(world: World) ->
 # People, in the middle of a measurement.
 
 
-def test_a_head_that_was_replaced_is_measured_again(world: World) -> None:
+def test_a_head_that_was_replaced_is_measured_again(single: World) -> None:
     text = SOURCE.replace("1.0", "3.0")
-    base = world.tip("main")
+    base = single.tip("main")
     assert base is not None
-    during(world, "2.1", lambda: world.force("pawl/aim/2", base, TRAIN, text))
-    assert world.settle().once(abandoned=1).outcomes() == AS_EVER
-    assert world.aim("main") == 3.0
+    during(single, "1.1", lambda: single.force("pawl/aim/1", base, TRAIN, text))
+    assert single.settle().once(abandoned=1).outcomes() == MERGED
+    assert single.aim("main") == 3.0
 
 
 @pytest.mark.xfail(reason="nothing looks at a head that is none any more: neither its job nor its check run")
-def test_what_ran_on_a_replaced_head_is_counted_and_concluded(world: World) -> None:
-    base = world.tip("main")
+def test_what_ran_on_a_replaced_head_is_counted_and_concluded(single: World) -> None:
+    base = single.tip("main")
     assert base is not None
-    during(world, "2.1", lambda: world.force("pawl/aim/2", base, TRAIN, SOURCE.replace("1.0", "3.0")))
-    world.settle().once(abandoned=0)
+    during(single, "1.1", lambda: single.force("pawl/aim/1", base, TRAIN, SOURCE.replace("1.0", "3.0")))
+    single.settle().once(abandoned=0)
 
 
-def test_a_commit_on_top_of_a_candidate_is_never_merged_unmeasured(world: World) -> None:
+def test_a_commit_on_top_of_a_candidate_is_never_merged_unmeasured(single: World) -> None:
     """A second commit is an edit of the first one, which is not the base: it cannot be merged three ways onto it."""
-    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("1.0", "3.0")}, "pawl/aim/2"))
-    assert world.settle().once(abandoned=1).outcomes() == {1: "closed", 2: "superseded"}
-    assert world.aim("main") == 1.0
+    during(single, "1.1", lambda: single.push({TRAIN: SOURCE.replace("1.0", "3.0")}, "pawl/aim/1"))
+    assert single.settle().once(abandoned=1).outcomes() == {1: "superseded"}
+    assert single.aim("main") == 1.0
 
 
-def test_a_base_whose_inputs_move_has_the_keep_sealed_again(world: World) -> None:
-    during(world, "2.1", lambda: world.push({f"{LOOP}/data.txt": "new\n"}))
-    assert world.settle().once().outcomes() == AS_EVER
-    assert world.verdicts()[2] == ["keep", "keep"]
-    again = [line for line in world.lines() if isinstance(line, VerdictLine)][-1]
+def test_a_base_whose_inputs_move_has_the_keep_sealed_again(single: World) -> None:
+    during(single, "1.1", lambda: single.push({f"{LOOP}/data.txt": "new\n"}))
+    assert single.settle().once().outcomes() == MERGED
+    assert single.verdicts()[1] == ["keep", "keep"]
+    again = [line for line in single.lines() if isinstance(line, VerdictLine)][-1]
     assert again.start is Stage.SEAL
-    assert world.file("main", f"{LOOP}/data.txt") == "new\n"
+    assert single.file("main", f"{LOOP}/data.txt") == "new\n"
 
 
-def test_a_base_that_moves_elsewhere_repeats_nothing(world: World) -> None:
-    during(world, "2.1", lambda: world.push({"README.md": "New.\n"}))
-    assert world.settle().once().outcomes() == AS_EVER
-    assert world.verdicts()[2] == ["keep"]
-    assert sum(isinstance(line, CalibrationLine) for line in world.lines()) == 1
-    assert world.file("main", "README.md") == "New.\n"
+def test_a_base_that_moves_elsewhere_repeats_nothing(single: World) -> None:
+    during(single, "1.1", lambda: single.push({"README.md": "New.\n"}))
+    assert single.settle().once().outcomes() == MERGED
+    assert single.verdicts()[1] == ["keep"]
+    assert sum(isinstance(line, CalibrationLine) for line in single.lines()) == 1
+    assert single.file("main", "README.md") == "New.\n"
 
 
-def test_the_editable_file_moves_on_other_lines(world: World) -> None:
-    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("STEPS = 10", "STEPS = 25")}))
-    assert world.settle().once().outcomes() == AS_EVER
-    assert world.file("main", TRAIN) == SOURCE.replace("STEPS = 10", "STEPS = 25").replace("1.0", str(BETTER))
+def test_the_editable_file_moves_on_other_lines(single: World) -> None:
+    during(single, "1.1", lambda: single.push({TRAIN: SOURCE.replace("STEPS = 10", "STEPS = 25")}))
+    assert single.settle().once().outcomes() == MERGED
+    assert single.file("main", TRAIN) == SOURCE.replace("STEPS = 10", "STEPS = 25").replace("1.0", str(BETTER))
 
 
-def test_the_editable_file_moves_on_the_same_lines(world: World) -> None:
-    during(world, "2.1", lambda: world.push({TRAIN: SOURCE.replace("1.0", "1.5")}))
-    assert world.settle().once().outcomes() == {1: "closed", 2: "superseded"}
-    assert world.aim("main") == 1.5
+def test_the_editable_file_moves_on_the_same_lines(single: World) -> None:
+    during(single, "1.1", lambda: single.push({TRAIN: SOURCE.replace("1.0", "1.5")}))
+    assert single.settle().once().outcomes() == {1: "superseded"}
+    assert single.aim("main") == 1.5
 
 
-def test_a_pull_request_that_a_person_closes_stays_closed(world: World) -> None:
-    during(world, "2.1", lambda: world.api("PATCH", f"/pulls/{world.pull(2)['number']}", {"state": "closed"}))
-    assert world.settle().once().outcomes() == {1: "closed", 2: "closed"}
-    assert world.aim("main") == 1.0
-    assert world.verdicts()[2], "its runs count"
+def test_a_pull_request_that_a_person_closes_stays_closed(single: World) -> None:
+    during(single, "1.1", lambda: single.api("PATCH", f"/pulls/{single.pull(1)['number']}", {"state": "closed"}))
+    assert single.settle().once().outcomes() == {1: "closed"}
+    assert single.aim("main") == 1.0
+    assert single.verdicts()[1], "its runs count"
 
 
-def test_a_pull_request_that_a_person_merges_is_overridden(world: World) -> None:
-    during(world, "2.1", lambda: world.api("PUT", f"/pulls/{world.pull(2)['number']}/merge", {}))
-    assert world.settle().once().outcomes()[2] in ("merged", "overridden")
-    assert world.aim("main") == BETTER
+def test_a_pull_request_that_a_person_merges_is_overridden(single: World) -> None:
+    during(single, "1.1", lambda: single.api("PUT", f"/pulls/{single.pull(1)['number']}/merge", {}))
+    assert single.settle().once().outcomes()[1] in ("merged", "overridden")
+    assert single.aim("main") == BETTER
 
 
 def test_a_paused_loop_waits_for_its_label_to_go(world: World) -> None:
@@ -194,63 +202,63 @@ def test_a_closed_tracking_issue_pauses_the_loop(world: World) -> None:
     assert world.settle().once().outcomes() == AS_EVER
 
 
-def test_the_stop_ref_ends_what_runs(world: World) -> None:
+def test_the_stop_ref_ends_what_runs(single: World) -> None:
     """No webhook tells of such a ref, so the timer finds it: the job is cancelled, and goes on when the ref is gone."""
-    repository = world.hub.repository(NAME)
+    repository = single.hub.repository(NAME)
 
     def stop() -> None:
-        world.api("POST", "/git/refs", {"ref": "refs/pawl/stop", "sha": world.tip("main")})
-        world.app.workers.wake_all()
+        single.api("POST", "/git/refs", {"ref": "refs/pawl/stop", "sha": single.tip("main")})
+        single.app.workers.wake_all()
 
-    during(world, "2.1", stop)
-    world.forge = lambda request, record: (
+    during(single, "1.1", stop)
+    single.forge = lambda request, record: (
         record.model_copy(update={"runs": record.runs[:1], "complete": False})
-        if request.key == "2.1"
+        if request.key == "1.1"
         else record
     )
-    world.conclude = lambda request: "cancelled" if request.key == "2.1" else "success"
-    world.settle()
-    assert "POST /repos/{owner}/{name}/actions/runs/{run_id}/cancel" in world.writes()
-    assert 2 not in world.verdicts()
-    assert world.jobs()[-1]["conclusion"] == "cancelled"
-    assert "stopped" in " ".join(world.app.notices(NAME)[LOOP])
-    world.hub.refs.update(repository, "refs/pawl/stop", None, "ann", checked=False)
-    world.app.workers.wake_all()
-    assert world.settle().once().outcomes() == AS_EVER
-    (line,) = (line for line in world.lines() if isinstance(line, VerdictLine) and line.experiment == 2)
+    single.conclude = lambda request: "cancelled" if request.key == "1.1" else "success"
+    single.settle()
+    assert "POST /repos/{owner}/{name}/actions/runs/{run_id}/cancel" in single.writes()
+    assert 1 not in single.verdicts()
+    assert single.jobs()[-1]["conclusion"] == "cancelled"
+    assert "stopped" in " ".join(single.app.notices(NAME)[LOOP])
+    single.hub.refs.update(repository, "refs/pawl/stop", None, "ann", checked=False)
+    single.app.workers.wake_all()
+    assert single.settle().once().outcomes() == MERGED
+    (line,) = (line for line in single.lines() if isinstance(line, VerdictLine) and line.experiment == 1)
     assert line.attempt == 2
 
 
 # Jobs.
 
 
-def test_a_job_that_a_person_cancels_is_continued(world: World) -> None:
+def test_a_job_that_a_person_cancels_is_continued(single: World) -> None:
     """Its first run counts: the next job's plan goes on behind it."""
-    world.forge = lambda request, record: (
+    single.forge = lambda request, record: (
         record.model_copy(update={"runs": record.runs[:1], "complete": False})
-        if request.key == "2.1"
+        if request.key == "1.1"
         else record
     )
-    world.conclude = lambda request: "cancelled" if request.key == "2.1" else "success"
-    assert world.settle().once().outcomes() == AS_EVER
-    (line,) = (line for line in world.lines() if isinstance(line, VerdictLine) and line.experiment == 2)
+    single.conclude = lambda request: "cancelled" if request.key == "1.1" else "success"
+    assert single.settle().once().outcomes() == MERGED
+    (line,) = (line for line in single.lines() if isinstance(line, VerdictLine) and line.experiment == 1)
     assert line.attempt == 2
     assert line.runs[0].stage is Stage.SCREEN
 
 
-def test_a_job_that_a_person_cancels_before_a_runner_takes_it(world: World) -> None:
-    world.deliver()
-    world.look()
-    job = world.jobs()[-1]
-    world.api("POST", f"/actions/runs/{job['id']}/cancel")
-    assert world.settle().once().outcomes() == AS_EVER
+def test_a_job_that_a_person_cancels_before_a_runner_takes_it(single: World) -> None:
+    single.deliver()
+    single.look()
+    job = single.jobs()[-1]
+    single.api("POST", f"/actions/runs/{job['id']}/cancel")
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_a_runner_that_is_lost_with_its_record_is_replaced(world: World) -> None:
-    world.forge = lambda request, record: None if request.key == "1.1" else record
-    world.conclude = lambda request: "failure" if request.key == "1.1" else "success"
-    assert world.settle().once().outcomes() == AS_EVER
-    assert world.verdicts()[1] == ["discard"]
+def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> None:
+    single.forge = lambda request, record: None if request.key == "1.1" else record
+    single.conclude = lambda request: "failure" if request.key == "1.1" else "success"
+    assert single.settle().once().outcomes() == MERGED
+    assert single.verdicts()[1] == ["keep"]
 
 
 def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:
@@ -301,72 +309,72 @@ def test_a_forged_record_is_an_incident_that_a_person_ends(
 # Rules and checks on the branch.
 
 
-def test_a_required_check_of_pawl_is_satisfied_by_its_final_commit(world: World) -> None:
-    world.hub.protect(NAME, "main", checks=["pawl/aim"], enforce_admins=True)
-    assert world.settle().once().outcomes() == AS_EVER
+def test_a_required_check_of_pawl_is_satisfied_by_its_final_commit(single: World) -> None:
+    single.hub.protect(NAME, "main", checks=["pawl/aim"], enforce_admins=True)
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_a_required_check_that_never_comes_holds_a_keep(world: World) -> None:
-    world.hub.protect(NAME, "main", checks=["ci"], enforce_admins=True)
-    world.settle()
-    assert world.aim("main") == 1.0
-    pull = world.pull(2)
+def test_a_required_check_that_never_comes_holds_a_keep(single: World) -> None:
+    single.hub.protect(NAME, "main", checks=["ci"], enforce_admins=True)
+    single.settle()
+    assert single.aim("main") == 1.0
+    pull = single.pull(1)
     assert pull["state"] == "open"
     assert "pawl:held" in pull["labels"]
-    assert "`ci`" in world.comments(pull["number"])[0]
-    world.hub.create_user("octo")
-    world.hub.checks.set_status(
-        world.hub.repository(NAME), "octo", pull["pull"]["head_sha"], {"state": "success", "context": "ci"}
+    assert "`ci`" in single.comments(pull["number"])[0]
+    single.hub.create_user("octo")
+    single.hub.checks.set_status(
+        single.hub.repository(NAME), "octo", pull["pull"]["head_sha"], {"state": "success", "context": "ci"}
     )
-    world.app.workers.wake_all()
-    assert world.settle().once().outcomes() == AS_EVER
+    single.app.workers.wake_all()
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_a_review_that_is_required_holds_a_keep_until_it_is_given(world: World) -> None:
+def test_a_review_that_is_required_holds_a_keep_until_it_is_given(single: World) -> None:
     """GitHub's refusal is asked for once, told in the comment, and asked for again only when something has changed."""
-    world.hub.protect(NAME, "main", reviews=1, enforce_admins=True)
-    world.settle()
-    pull = world.pull(2)
+    single.hub.protect(NAME, "main", reviews=1, enforce_admins=True)
+    single.settle()
+    pull = single.pull(1)
     assert pull["state"] == "open"
     assert "pawl:held" in pull["labels"]
-    assert len(world.comments(pull["number"])) == 1
-    assert "pull request" in world.comments(pull["number"])[0]
-    refused = [write for write in world.writes() if write.endswith("/merge")]
+    assert len(single.comments(pull["number"])) == 1
+    assert "pull request" in single.comments(pull["number"])[0]
+    refused = [write for write in single.writes() if write.endswith("/merge")]
     assert len(refused) <= 2
-    world.api("POST", f"/pulls/{pull['number']}/reviews", {"event": "APPROVE"})
-    assert world.settle().once().outcomes() == AS_EVER
+    single.api("POST", f"/pulls/{pull['number']}/reviews", {"event": "APPROVE"})
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_a_branch_that_the_app_may_not_push_to_is_merged_by_hand(world: World) -> None:
-    world.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)
-    world.settle()
-    pull = world.pull(2)
+def test_a_branch_that_the_app_may_not_push_to_is_merged_by_hand(single: World) -> None:
+    single.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)
+    single.settle()
+    pull = single.pull(1)
     assert "pawl:held" in pull["labels"]
-    assert "authorized" in world.comments(pull["number"])[0]
-    world.api("PUT", f"/pulls/{pull['number']}/merge", {"merge_method": "merge"})
-    assert world.settle().once().outcomes() == AS_EVER
+    assert "authorized" in single.comments(pull["number"])[0]
+    single.api("PUT", f"/pulls/{pull['number']}/merge", {"merge_method": "merge"})
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_a_failing_check_on_the_final_commit_holds_a_keep(world: World) -> None:
+def test_a_failing_check_on_the_final_commit_holds_a_keep(single: World) -> None:
     """A workflow of the repository's own fails on the final commit, and passes when somebody runs it again."""
     seen: list[str] = []
 
     def fail() -> None:
-        head = world.pull(2)["pull"]["head_sha"]
+        head = single.pull(1)["pull"]["head_sha"]
         seen.append(head)
         status = {"state": "failure", "context": "tests"}
-        world.hub.checks.set_status(world.hub.repository(NAME), "ann", head, status)
+        single.hub.checks.set_status(single.hub.repository(NAME), "ann", head, status)
 
-    world.hub.faults.on_request("PATCH", "git/refs/heads/pawl/aim/2", fail, after=True)
-    world.settle()
-    pull = world.pull(2)
+    single.hub.faults.on_request("PATCH", "git/refs/heads/pawl/aim/1", fail, after=True)
+    single.settle()
+    pull = single.pull(1)
     assert pull["state"] == "open"
-    assert "tests" in world.comments(pull["number"])[0]
-    world.hub.checks.set_status(
-        world.hub.repository(NAME), "ann", seen[0], {"state": "success", "context": "tests"}
+    assert "tests" in single.comments(pull["number"])[0]
+    single.hub.checks.set_status(
+        single.hub.repository(NAME), "ann", seen[0], {"state": "success", "context": "tests"}
     )
-    world.app.workers.wake_all()
-    assert world.settle().once().outcomes() == AS_EVER
+    single.app.workers.wake_all()
+    assert single.settle().once().outcomes() == MERGED
 
 
 # The App itself.
@@ -399,41 +407,41 @@ def test_two_processes_at_once_get_in_nobodys_way(world: World) -> None:
     assert outcomes[1] == "closed"
 
 
-def test_a_broken_configuration_stops_the_loop_until_it_is_mended(world: World) -> None:
-    during(world, "1.1", lambda: world.push({".github/pawl.yml": "version: 1\nloops: [no\n"}))
-    world.settle()
-    assert world.outcomes() == {}
-    world.push({".github/pawl.yml": config()})
-    assert world.settle().once().outcomes() == AS_EVER
+def test_a_broken_configuration_stops_the_loop_until_it_is_mended(single: World) -> None:
+    during(single, "1.1", lambda: single.push({".github/pawl.yml": "version: 1\nloops: [no\n"}))
+    single.settle()
+    assert single.outcomes() == {}
+    single.push({".github/pawl.yml": config(1)})
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_without_a_configuration_nothing_happens(world: World) -> None:
-    during(world, "1.1", lambda: world.push({".github/pawl.yml": None}))
-    world.settle()
-    assert world.outcomes() == {}
-    world.push({".github/pawl.yml": config()})
-    assert world.settle().once().outcomes() == AS_EVER
+def test_without_a_configuration_nothing_happens(single: World) -> None:
+    during(single, "1.1", lambda: single.push({".github/pawl.yml": None}))
+    single.settle()
+    assert single.outcomes() == {}
+    single.push({".github/pawl.yml": config(1)})
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_the_app_is_uninstalled_in_the_middle_and_comes_back(world: World) -> None:
-    during(world, "1.1", lambda: world.hub.uninstall(NAME))
-    world.settle()
-    assert world.app.status()["repositories"] == 0
-    assert world.outcomes() == {}
-    world.running = lambda request: None
-    world.hub.install(NAME)
-    assert world.settle().once().outcomes() == AS_EVER
+def test_the_app_is_uninstalled_in_the_middle_and_comes_back(single: World) -> None:
+    during(single, "1.1", lambda: single.hub.uninstall(NAME))
+    single.settle()
+    assert single.app.status()["repositories"] == 0
+    assert single.outcomes() == {}
+    single.running = lambda request: None
+    single.hub.install(NAME)
+    assert single.settle().once().outcomes() == MERGED
 
 
-def test_an_installation_that_is_replaced_unseen_is_noticed(world: World) -> None:
+def test_an_installation_that_is_replaced_unseen_is_noticed(single: World) -> None:
     """Removed and installed again between two looks: another installation, whose predecessor's tokens reach nothing."""
 
     def replace() -> None:
-        world.hub.uninstall(NAME)
-        world.hub.install(NAME)
+        single.hub.uninstall(NAME)
+        single.hub.install(NAME)
 
-    during(world, "1.1", replace)
-    assert world.settle().once().outcomes() == AS_EVER
+    during(single, "1.1", replace)
+    assert single.settle().once().outcomes() == MERGED
 
 
 def test_two_loops_of_one_repository_keep_apart(tmp_path: Path) -> None:

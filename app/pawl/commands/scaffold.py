@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+import subprocess
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
+from pawl.core.config_file import ConfigError, parse_config
 
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
+"""What YAML reads as the same text without quotes."""
+MAIN = ("refs/heads/main", "refs/remotes/origin/main")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -37,8 +43,7 @@ class Layout:
     metric: str
     goal: str
     data: str = ""
-    known: str = ""
-    """Name of a layout that Pawl knows; empty if this is none."""
+    branch: str = "main"
 
 
 def recognise(repository: Path, wishes: Wishes) -> Layout:
@@ -53,7 +58,7 @@ def recognise(repository: Path, wishes: Wishes) -> Layout:
         metric = wishes.metric or ("val_bpb" if "val_bpb" in text else "val_loss")
         loop = wishes.loop or "autoresearch"
         cache = "~/.cache/autoresearch"
-        return Layout(loop, "train.py", metric, wishes.goal or "minimize", cache, "karpathy/autoresearch")
+        return Layout(loop, "train.py", metric, wishes.goal or "minimize", cache, _branch(repository))
     if not wishes.edit:
         raise ScaffoldError(
             "say which file may be edited: pawl init --edit train.py --metric val_loss --goal minimize"
@@ -63,14 +68,28 @@ def recognise(repository: Path, wishes: Wishes) -> Layout:
     if not wishes.metric or not wishes.goal:
         raise ScaffoldError("say what is measured: --metric NAME --goal minimize (or maximize)")
     stem = re.sub(r"[^a-z0-9]+", "-", Path(wishes.edit).stem.lower()).strip("-") or "loop"
-    return Layout(wishes.loop or stem, wishes.edit, wishes.metric, wishes.goal)
+    layout = Layout(wishes.loop or stem, wishes.edit, wishes.metric, wishes.goal)
+    return replace(layout, branch=_branch(repository))
+
+
+def _branch(repository: Path) -> str:
+    """Where keeps go: `main`, or the branch that is checked out where there is no `main`."""
+    if any(_git(repository, "rev-parse", "--verify", "--quiet", ref) for ref in MAIN):
+        return "main"
+    return _git(repository, "symbolic-ref", "--quiet", "--short", "HEAD") or "main"
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    """What git says, without the line's end; nothing where it fails, as outside of a repository."""
+    command = ["git", "-C", str(repository), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip("\n")
 
 
 def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> dict[str, str]:
     """Path to text of everything to write.
 
     Raises:
-        ScaffoldError: a runner label that GitHub would not accept.
+        ScaffoldError: a runner label that GitHub would not accept, or wishes that make no valid configuration.
     """
     for label in labels:
         if not LABEL.fullmatch(label):
@@ -84,8 +103,14 @@ def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> di
         variable_start_string="<<",
         variable_end_string=">>",
     )
+    environment.filters["scalar"] = _scalar
+    config = environment.get_template("pawl.yml.j2").render(layout=layout)
+    try:
+        parse_config(config)
+    except ConfigError as error:
+        raise ScaffoldError("; ".join(problem.message for problem in error.problems)) from None
     written = {
-        CONFIG_PATH: environment.get_template("pawl.yml.j2").render(layout=layout),
+        CONFIG_PATH: config,
         WORKFLOW_PATH: environment.get_template("workflow.yml.j2").render(labels=", ".join(labels)),
     }
     folder = str(Path(layout.edit).parent)
@@ -95,12 +120,31 @@ def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> di
     return written
 
 
+def _scalar(text: str) -> str:
+    """A text as YAML writes it: as it is where that is safe, quoted elsewhere."""
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _must_be_top(folder: Path, edit: str) -> None:
+    """The configuration is only read at a repository's top; written elsewhere it would never be found.
+
+    Raises:
+        ScaffoldError: the folder lies below the top.
+    """
+    if below := _git(folder, "rev-parse", "--show-prefix"):
+        raise ScaffoldError(
+            f"{folder} is the folder {below} of a repository, and {CONFIG_PATH} belongs at its top. "
+            f"Go there, and name files from there: --edit '{below}{edit or "train.py"}'"
+        )
+
+
 def init(repository: Path, wishes: Wishes, force: bool = False) -> list[Path]:
     """Write the files; those that are there already are kept unless `force`.
 
     Raises:
-        ScaffoldError: nothing could be found out, or there is nothing to write.
+        ScaffoldError: nothing could be found out, or there is nothing to write, or it cannot be written.
     """
+    _must_be_top(repository, wishes.edit)
     layout = recognise(repository, wishes)
     program = repository / Path(layout.edit).parent / "program.md"
     written: list[Path] = []
@@ -108,8 +152,11 @@ def init(repository: Path, wishes: Wishes, force: bool = False) -> list[Path]:
         path = repository / name
         if path.exists() and not force:
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ScaffoldError(f"{path} cannot be written: {error.strerror}") from None
         written.append(path)
     if not written:
         raise ScaffoldError("everything is there already; --force writes it again")
