@@ -20,7 +20,9 @@ app = typer.Typer(
 Home = Annotated[
     Path, typer.Option(help="Folder that holds everything; run again with the same one to go on.")
 ]
-Port = Annotated[int, typer.Option(help="Port of the local GitHub's pages; 0 picks a free one.")]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of the local GitHub's pages; 0 picks a free one.")
+]
 Experiments = Annotated[int, typer.Option(min=1, help="Stop when this many experiments are concluded.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results to this file, as JSON.")]
 LoopName = Annotated[str | None, typer.Option("--loop", help="Only this loop.")]
@@ -69,11 +71,12 @@ def demo(
     json_file: JsonFile = None,
 ) -> None:
     """Run a loop on an example, end to end, against a GitHub that fits in this process."""
-    from pawl.demo.run import DemoError, run_demo
+    from pawl.demo.run import run_demo
+    from pawl.demo.town import DemoError
 
     try:
         sys.exit(run_demo(loop, experiments, home, port, json_file))
-    except DemoError as error:
+    except (DemoError, OSError) as error:
         fail(error)
 
 
@@ -87,23 +90,27 @@ def try_(
     json_file: JsonFile = None,
 ) -> None:
     """Run your own repository's loop on a copy; nothing of yours is changed, and the result can be taken home."""
-    from pawl.demo.run import DemoError, run_try
+    from pawl.demo.run import run_try
+    from pawl.demo.town import DemoError
 
     try:
         sys.exit(run_try(path, loop, experiments, home, port, json_file))
-    except DemoError as error:
+    except (DemoError, OSError) as error:
         fail(error)
 
 
 @app.command()
 def hub(
     home: Home = Path(".pawl/hub"),
-    port: Annotated[int, typer.Option(help="Port to listen on, on loopback only.")] = 4080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, on loopback only.")] = 4080,
 ) -> None:
     """Run the local GitHub alone, and print its App, key, secret and tokens as JSON."""
     from pawl.localhub import serve as serve_hub
 
-    serve_hub(home, port)
+    try:
+        serve_hub(home, port)
+    except OSError as error:
+        fail(f"the local GitHub cannot run in {home} on port {port}: {error}; --home and --port name others")
 
 
 @app.command()

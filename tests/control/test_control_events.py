@@ -88,7 +88,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=8,
 )
-PAYLOAD = st.fixed_dictionaries({}, optional={name: JSON for name in ("action", "repository", "sender")})
+PAYLOAD = st.fixed_dictionaries({}, optional=dict.fromkeys(("action", "repository", "sender"), JSON))
 
 
 @given(st.text(max_size=20), PAYLOAD, st.text(max_size=20))

@@ -143,7 +143,7 @@ class Looks:
 
 def test_one_look_at_a_time_in_the_calling_thread(queue: LookQueue) -> None:
     looks = Looks()
-    workers = Workers(queue, looks, lambda: [])
+    workers = Workers(queue, looks, list)
     assert not workers.run_next()
     queue.wake("a")
     assert workers.run_next()
@@ -152,7 +152,7 @@ def test_one_look_at_a_time_in_the_calling_thread(queue: LookQueue) -> None:
 
 
 def test_a_look_that_fails_is_tried_again_ever_later(queue: LookQueue, clock: Clock) -> None:
-    workers = Workers(queue, Looks(failures=12), lambda: [])
+    workers = Workers(queue, Looks(failures=12), list)
     queue.wake("a")
     waits = []
     while workers.run_next():
@@ -169,7 +169,7 @@ def test_a_look_that_fails_is_tried_again_ever_later(queue: LookQueue, clock: Cl
 
 def test_a_look_that_succeeds_forgets_its_failures(queue: LookQueue, clock: Clock) -> None:
     looks = Looks(failures=3)
-    workers = Workers(queue, looks, lambda: [])
+    workers = Workers(queue, looks, list)
     queue.wake("a")
     for _ in range(4):
         assert workers.run_next()
@@ -184,7 +184,7 @@ def test_a_look_that_succeeds_forgets_its_failures(queue: LookQueue, clock: Cloc
 
 
 def test_an_event_does_not_wait_for_the_retry(queue: LookQueue) -> None:
-    workers = Workers(queue, Looks(failures=1), lambda: [])
+    workers = Workers(queue, Looks(failures=1), list)
     queue.wake("a")
     assert workers.run_next()
     assert not workers.run_next()
@@ -194,7 +194,7 @@ def test_an_event_does_not_wait_for_the_retry(queue: LookQueue) -> None:
 
 def test_failures_of_one_key_put_off_no_other(queue: LookQueue) -> None:
     looks = Looks(failures=1)
-    workers = Workers(queue, looks, lambda: [])
+    workers = Workers(queue, looks, list)
     queue.wake("a")
     queue.wake("b")
     assert workers.run_next()
@@ -203,7 +203,7 @@ def test_failures_of_one_key_put_off_no_other(queue: LookQueue) -> None:
 
 
 def test_a_look_says_when_it_wants_to_look_again(queue: LookQueue, clock: Clock) -> None:
-    workers = Workers(queue, Looks(again=60), lambda: [])
+    workers = Workers(queue, Looks(again=60), list)
     queue.wake("a")
     assert workers.run_next()
     clock.now = 59
@@ -224,7 +224,7 @@ def test_the_timer_wakes_what_is_known(queue: LookQueue) -> None:
 def test_threads_look_and_stop() -> None:
     """With the machine's own clock: both keys are looked at, and no thread is left behind."""
     queue, looks = LookQueue(), Looks()
-    workers = Workers(queue, looks, lambda: [], count=2)
+    workers = Workers(queue, looks, list, count=2)
     workers.start()
     queue.wake("a")
     queue.wake("b")

@@ -71,7 +71,14 @@ def test_a_full_loop() -> None:
     assert (loop.sandbox, loop.self_reported, loop.splits) == ("docker", False, ("select", "seal"))
     assert loop.run.memory == 16 * 2**30
     assert loop.guards["peak_memory_mb"].ratio == pytest.approx(1.1)
-    assert loop.input_globs == ("docker/experiment.Dockerfile", "examples/nanogpt/**")
+    assert loop.input_globs == (
+        "docker/experiment.Dockerfile",
+        "examples/nanogpt/**",
+        "examples/nanogpt/answers.json",
+        "examples/nanogpt/answers.json/**",
+        "examples/nanogpt/holdout",
+        "examples/nanogpt/holdout/**",
+    )
     paths = frozenset({"examples/nanogpt/evaluate.py", "examples/nanogpt/train.py"})
     assert loop.private_globs(paths) == (
         "examples/nanogpt/holdout/**",

@@ -424,9 +424,11 @@ def test_a_base_that_fails_twice_waits_for_a_person() -> None:
         world.ledger = list(ledger.lines)
         return failing_base(world.snapshot())
 
-    ledger.calibration([], inputs=inputs, ok=False, reason="it crashed")
+    refused = "0" * 64  # a record without a run: the runner could not even begin
+    ledger.calibration([], inputs=inputs, ok=False, reason="the job was cancelled")
+    ledger.calibration([], inputs=inputs, ok=False, reason="it crashed", record=refused)
     assert failing() == ""
-    ledger.calibration([], inputs=inputs, ok=False, reason="it crashed again")
+    ledger.calibration([], inputs=inputs, ok=False, reason="it crashed again", record=refused)
     assert failing() == "it crashed again"
     ledger.add(ResumeLine, "resume:2", by="ada")
     assert failing() == ""

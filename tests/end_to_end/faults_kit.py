@@ -7,6 +7,7 @@ little by the seed.
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 from collections import Counter
@@ -20,20 +21,28 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
 
 from pawl.commands.scaffold import workflow
-from pawl.control import loops as control_loops
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
 from pawl.core.config import SELECT
 from pawl.core.decision import advance
-from pawl.core.edit import Edit
 from pawl.core.digest import sha256
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, Outcome, OutcomeLine, VerdictLine, check_chain, parse_lines
+from pawl.core.edit import Edit
+from pawl.core.ledger import (
+    LEDGER_BRANCH,
+    AnyLine,
+    Outcome,
+    OutcomeLine,
+    VerdictLine,
+    check_chain,
+    parse_lines,
+)
 from pawl.core.measurement import Arm, Environment, Record, Request, RunRecord, RunStatus, Step
 from pawl.core.verifying import verify
 from pawl.localhub import Hub, HubServer
@@ -163,6 +172,7 @@ class World:
     server: HubServer
     home: Path
     token: str
+    script: Script
     now: float = 0.0
     processes: list[Process] = field(default_factory=list)
     webhooks: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda waiting: waiting
@@ -250,9 +260,7 @@ class World:
             data = json.dumps(item["payload"]).encode()
             process = self.processes[self.calls % len(self.processes)]
             self.calls += 1
-            answer = process.client.post(
-                "/webhooks", data=data, headers=self.hub.events.headers(item, data)
-            )
+            answer = process.client.post("/webhooks", data=data, headers=self.hub.events.headers(item, data))
             assert answer.status_code == 202, answer.text
         return bool(waiting)
 
@@ -306,7 +314,9 @@ class World:
         """Push a commit."""
         return self.hub.push_files(NAME, files, "By hand", branch=branch, login=PERSON)
 
-    def force(self, branch: str, base: str, path: str, text: str, message: str = "By hand\n\n[skip ci]") -> str:
+    def force(
+        self, branch: str, base: str, path: str, text: str, message: str = "By hand\n\n[skip ci]"
+    ) -> str:
         """Force a branch to one new commit on a base."""
         repository = self.hub.repository(NAME)
         git, who = self.hub.git(repository), self.hub.identity(PERSON)
@@ -443,7 +453,7 @@ class World:
 @cache
 def _key() -> str:
     """A short key: reading one of GitHub's length is the slowest part of a request under it."""
-    made = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    made = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     plain = serialization.NoEncryption()
     return made.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain
@@ -454,6 +464,7 @@ def _key() -> str:
 def _calibrated(text: str, folders: tuple[str, ...]) -> Path:
     """The folder of a hub whose loops are set up, tracked and calibrated; made once for all tests."""
     home = Path(mkdtemp(prefix="pawl-faults-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     hub = Hub.open(home / "hub", private_key_pem=_key())
     hub.events.start = lambda: None  # type: ignore[method-assign]  # deliveries are made by hand
     hub.create_repository(NAME)
@@ -463,7 +474,7 @@ def _calibrated(text: str, folders: tuple[str, ...]) -> Path:
     with HubServer(hub) as server:
         hub.set_webhook_url(server.url)
         hub.install(NAME)
-        world = World(server, home, "")
+        world = World(server, home, "", Script({}))
         world.start()
         _propose_nothing(world)
         world.settle()
@@ -487,17 +498,16 @@ def faulty_world(
     """A calibrated loop, and an App that has just started. Without `aims` experiment 1 is worse, and 2 is better."""
     shutil.copytree(_calibrated(text or config(), folders), home / "hub")
     script = Script(aims if aims is not None else {1: WORSE, 2: BETTER})
-    kept = control_loops.proposer_for
-    control_loops.proposer_for = lambda rules: script  # type: ignore[assignment,return-value]
     hub = Hub.open(home / "hub")
     hub.events.start = lambda: None  # type: ignore[method-assign]
+    world: World | None = None
     try:
-        with HubServer(hub, observer=observer) as server:
-            world = World(server, home, hub.create_user(PERSON))
+        with pytest.MonkeyPatch.context() as patch, HubServer(hub, observer=observer) as server:
+            patch.setattr("pawl.control.loops.proposer_for", lambda rules: script)
+            world = World(server, home, hub.create_user(PERSON), script)
             world.start()
             yield world
-            for process in world.processes:
-                process.app.database.close()
     finally:
-        control_loops.proposer_for = kept
+        for process in world.processes if world else ():
+            process.app.database.close()
         hub.close()

@@ -28,7 +28,7 @@ class Bot:
             method, f"{self.address}/repos/ada/loop/{path}", json=body, params=query, timeout=10,
             headers={"Authorization": f"Bearer {self.token}"},
         )  # fmt: skip
-        data = answer.json() if answer.content else None
+        data: Any = answer.json() if answer.content else None
         return answer.status_code, data["message"] if answer.status_code >= 400 else data
 
     def tip(self) -> str:

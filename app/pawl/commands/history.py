@@ -135,11 +135,11 @@ def as_json_text(histories: Sequence[History]) -> str:
 
 
 def table(history: History) -> str:
-    """One row for each experiment: number, verdict, stage, runs, effect and hypothesis, separated by spaces."""
-    rows = [("experiment", "verdict", "stage", "runs", "effect", "outcome", "hypothesis")]
+    """One row for each verdict, and for each experiment that ended without one; effects are in sigma."""
+    rows = [("experiment", "verdict", "stage", "runs", "sigma", "outcome", "hypothesis")]
     for line in history.verdicts():
         outcome = history.outcome(line.experiment)
-        sigma = "-" if line.effect_sigma is None else f"{line.effect_sigma:+.1f}s"
+        sigma = "-" if line.effect_sigma is None else f"{line.effect_sigma:+.1f}"
         became = str(outcome.outcome) if outcome else "open"
         what = " ".join(line.hypothesis.split())[:60]
         rows.append(
@@ -153,6 +153,11 @@ def table(history: History) -> str:
                 what,
             )
         )
+    judged = {line.experiment for line in history.verdicts()}
+    for ended in history.lines:
+        if isinstance(ended, OutcomeLine) and ended.experiment not in judged:
+            rows.append((str(ended.experiment), "-", "-", "0", "-", str(ended.outcome), ""))
+    rows[1:] = sorted(rows[1:], key=lambda row: int(row[0]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     body = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
@@ -170,6 +175,9 @@ def explained(histories: Sequence[History], experiment: int) -> str:
     found = [
         history for history in histories if any(line.experiment == experiment for line in history.verdicts())
     ]
+    ended = next((line for history in histories if (line := history.outcome(experiment))), None)
+    if not found and ended:
+        raise HistoryError(f"experiment {experiment} ended without a verdict: {ended.outcome}")
     if not found:
         raise HistoryError(f"no experiment {experiment} has a verdict yet")
     if len(found) > 1:

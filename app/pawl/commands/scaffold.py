@@ -44,6 +44,7 @@ class Layout:
     goal: str
     data: str = ""
     branch: str = "main"
+    gpus: int = 0
 
 
 def recognise(repository: Path, wishes: Wishes) -> Layout:
@@ -58,7 +59,8 @@ def recognise(repository: Path, wishes: Wishes) -> Layout:
         metric = wishes.metric or ("val_bpb" if "val_bpb" in text else "val_loss")
         loop = wishes.loop or "autoresearch"
         cache = "~/.cache/autoresearch"
-        return Layout(loop, "train.py", metric, wishes.goal or "minimize", cache, _branch(repository))
+        layout = Layout(loop, "train.py", metric, wishes.goal or "minimize", cache)
+        return _surroundings(repository, layout)
     if not wishes.edit:
         raise ScaffoldError(
             "say which file may be edited: pawl init --edit train.py --metric val_loss --goal minimize"
@@ -68,8 +70,13 @@ def recognise(repository: Path, wishes: Wishes) -> Layout:
     if not wishes.metric or not wishes.goal:
         raise ScaffoldError("say what is measured: --metric NAME --goal minimize (or maximize)")
     stem = re.sub(r"[^a-z0-9]+", "-", Path(wishes.edit).stem.lower()).strip("-") or "loop"
-    layout = Layout(wishes.loop or stem, wishes.edit, wishes.metric, wishes.goal)
-    return replace(layout, branch=_branch(repository))
+    return _surroundings(repository, Layout(wishes.loop or stem, wishes.edit, wishes.metric, wishes.goal))
+
+
+def _surroundings(repository: Path, layout: Layout) -> Layout:
+    """The layout with what nobody was asked: the branch, and whether the code wants a GPU, which a run must ask for."""
+    text = (repository / layout.edit).read_text(encoding="utf-8", errors="replace")
+    return replace(layout, branch=_branch(repository), gpus=int("cuda" in text))
 
 
 def _branch(repository: Path) -> str:
@@ -134,7 +141,7 @@ def _must_be_top(folder: Path, edit: str) -> None:
     if below := _git(folder, "rev-parse", "--show-prefix"):
         raise ScaffoldError(
             f"{folder} is the folder {below} of a repository, and {CONFIG_PATH} belongs at its top. "
-            f"Go there, and name files from there: --edit '{below}{edit or "train.py"}'"
+            f"Go there, and name files from there: --edit '{below}{edit}'"
         )
 
 
@@ -144,7 +151,7 @@ def init(repository: Path, wishes: Wishes, force: bool = False) -> list[Path]:
     Raises:
         ScaffoldError: nothing could be found out, or there is nothing to write, or it cannot be written.
     """
-    _must_be_top(repository, wishes.edit)
+    _must_be_top(repository, wishes.edit or "train.py")
     layout = recognise(repository, wishes)
     program = repository / Path(layout.edit).parent / "program.md"
     written: list[Path] = []

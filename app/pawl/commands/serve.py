@@ -69,7 +69,9 @@ def serve(settings: Settings) -> None:
             f"cannot listen on {settings.host}:{settings.port}: {error}; set PAWL_HOST and PAWL_PORT"
         ) from None
     except SQLAlchemyError as error:
-        raise SettingsError(f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}") from None
+        raise SettingsError(
+            f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}"
+        ) from None
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

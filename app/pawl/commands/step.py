@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from pawl.commands.serve import log_as_json
 from pawl.control.loops import Looked, RepositoryLoops
 from pawl.control.settings import SettingsError, read_settings
 from pawl.control.thinking import Thinker
@@ -21,6 +23,7 @@ from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
 from pawl.github.act import Actor
 from pawl.github.app import App, Token
+from pawl.github.client import Pace
 from pawl.github.errors import GitHubError, Unobservable
 from pawl.github.view import RepositoryView
 
@@ -37,6 +40,7 @@ def run_step(
     """Look at a repository's loops once and print what was done, or would be."""
     if not NAME.fullmatch(name):
         raise StepError(f"{name!r} is no repository; write it as OWNER/NAME")
+    log_as_json(sys.stderr)
     try:
         with ThreadPoolExecutor(1) as executor:
             loops = _loops(environment, name, api, Thinker(executor, lambda: None))
@@ -60,7 +64,8 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
             settings = read_settings({"PAWL_WEBHOOK_SECRET": "unused", **environment}, api=api)
         except SettingsError as error:
             raise StepError(error) from None
-        client = App(settings.app_id, settings.private_key, settings.api).repository(name)
+        pace = Pace(between_writes=settings.seconds_between_writes)
+        client = App(settings.app_id, settings.private_key, settings.api, pace).repository(name)
         seed_key = settings.seed_key
     elif token := environment.get("GITHUB_TOKEN"):
         address = (

@@ -275,7 +275,7 @@ class Loop(Rules):
     def input_globs(self) -> tuple[str, ...]:
         """Files that can influence a measurement: the loop's folders, and the image's Dockerfile.
 
-        The editable file is one of them whatever the rules say: a keep is another base.
+        The editable file is one of them whatever the rules say: a keep is another base. So is what only the evaluator sees.
         """
         if self.inputs is not None:
             return (*self.inputs, self.edit)
@@ -283,6 +283,8 @@ class Loop(Rules):
         globs = {f"{folder}/**" if folder else "**" for folder in folders}
         if self.run.image:
             globs.add(self.run.image)
+        for path in self.evaluate.private if self.evaluate else ():
+            globs |= {path.rstrip("/"), f"{path.rstrip('/')}/**"}
         return tuple(sorted(globs))
 
     @property

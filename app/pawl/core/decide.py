@@ -33,6 +33,7 @@ from pawl.core.actions import (
 )
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Finding, Verdict
+from pawl.core.digest import sha256
 from pawl.core.judging import (
     Draft,
     Judged,
@@ -42,7 +43,15 @@ from pawl.core.judging import (
     write_incident,
     write_verdict,
 )
-from pawl.core.ledger import AuditLine, CalibrationLine, Outcome, OutcomeLine, ResumeLine, VerdictLine
+from pawl.core.ledger import (
+    AuditLine,
+    CalibrationLine,
+    Outcome,
+    OutcomeLine,
+    RebasedLine,
+    ResumeLine,
+    VerdictLine,
+)
 from pawl.core.measurement import Arm, Purpose, Record, Request, Stage
 from pawl.core.merging import merge_edit
 from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, resumed
@@ -121,6 +130,8 @@ class _Decision:
         self.after: list[Action] = []
         self.urgent = False
         """Whether the draft holds more than lines that may ride along with a later append."""
+        self.awaited = ""
+        """What a keep waits for before it can be merged, in a sentence."""
         self.base_moves = False
         """Whether a keep is on its way into the base, so that a job started now would measure a stale one."""
 
@@ -158,7 +169,7 @@ class _Decision:
         if experiment.objections:
             reason = "; ".join(experiment.objections)
             self._object(experiment, reason)
-        elif experiment.parent_inputs != self.snapshot.base.inputs:
+        elif experiment.parent_inputs != self.snapshot.base.inputs and paused(self.snapshot) is None:
             self._rebase(experiment)
 
     def _object(self, experiment: Experiment, reason: str) -> None:
@@ -258,6 +269,8 @@ class _Decision:
             reason = "this loop runs in shadow mode: it measures and reports, and merges nothing"
             self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
             self.now.append(Close(experiment.number, Outcome.CLOSED, "pawl:keep", reason))
+        elif paused(self.snapshot) is not None:
+            self.base_moves = True  # as soon as it may
         elif line.inputs == base.inputs:
             self.base_moves = True
             if not experiment.final:
@@ -270,7 +283,9 @@ class _Decision:
         reason = hold(self.snapshot, experiment)
         if reason is None:
             return
-        self.base_moves = reason.reason is HoldReason.CHECKS_PENDING
+        if reason.reason is HoldReason.CHECKS_PENDING:
+            self.base_moves = True
+            self.awaited = f"experiment {experiment.number} is kept and waits for the check {reason.detail}"
         line = self._line(experiment)
         self.now.append(Publish(experiment.number, line, None, None, fresh=False, held=reason))
 
@@ -312,7 +327,20 @@ class _Decision:
             reason = f"the edit {what} what has reached {self.snapshot.rules.branch} since it was made"
             self.now.append(Close(experiment.number, Outcome.SUPERSEDED, SUPERSEDED_LABEL, reason, say=True))
         else:
-            self.now.append(Rebase(experiment.number, base.sha, merged))
+            carried = not self.snapshot.was_kept(experiment) or self._carried(
+                experiment.number, sha256(merged)
+            )
+            (self.now if carried else self.after).append(Rebase(experiment.number, base.sha, merged))
+
+    def _carried(self, number: int, content: str) -> bool:
+        """Whether the ledger says that this content is a kept edit's, to be sealed again and not screened; it will."""
+        inputs = self.snapshot.base.inputs
+        key = f"rebased:{number}:{content[:12]}:{inputs[:12]}"
+        if any(line.key == key for line in self.snapshot.ledger):
+            return True
+        self.draft.add(RebasedLine, key, experiment=number, content=content, inputs=inputs)
+        self.urgent = True
+        return False
 
     def _line(self, experiment: Experiment) -> VerdictLine:
         line = self.snapshot.verdict_of(experiment)
@@ -419,6 +447,8 @@ class _Decision:
             yield f"incident: {incident.reason}"
         if failing:
             yield f"the base cannot be measured: {failing}"
+        if self.awaited:
+            yield self.awaited
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
         if self._exhausted():

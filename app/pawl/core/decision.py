@@ -18,7 +18,8 @@ from pawl.core.measurement import Arm, Purpose, Request, RunFact, RunStatus, Sta
 from pawl.core.noise import upper_sigma
 
 PRINTED_TOLERANCE = 0.01
-"""Relative difference between a printed and an evaluated metric from which on they disagree."""
+"""Relative difference between a printed and an evaluated metric from which on they disagree. A twentieth of a sigma, near
+zero say, is rounding."""
 SECONDS_RATIO, SECONDS_SLACK = 1.10, 0.5
 """The guard every loop has: a run may not take more wall time than this multiple of the baseline's, plus slack seconds."""
 
@@ -175,7 +176,8 @@ class _Course:
             where = "" if missing == [SELECT] else f" on the split {missing[0]!r}"
             raise _Ended(Finding(Verdict.CRASH, stage, f"the run reported no metric{where}"))
         value = run.metric[SELECT]
-        if run.printed is not None and abs(run.printed - value) > PRINTED_TOLERANCE * abs(value):
+        slack = max(PRINTED_TOLERANCE * abs(value), self.request.calibration.sigma / 20)
+        if run.printed is not None and abs(run.printed - value) > slack:
             reason = f"the run printed {metric.name} = {run.printed:g}, the evaluator measured {value:g}"
             raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
 

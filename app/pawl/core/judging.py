@@ -87,7 +87,9 @@ def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
     if cut_short:
         return Judged(_inconclusive(cut_short))
     if request.attempt < MAX_ATTEMPTS:
-        return Judged(go_on=True)  # a lost runner, a stop that was lifted, a failed download: none says anything of the edit
+        return Judged(
+            go_on=True
+        )  # a lost runner, a stop that was lifted, a failed download: none says anything of the edit
     if record is not None and record.refused:
         return Judged(_inconclusive(f"the runner measured nothing: {record.refused}"))
     why = job.trouble or job.conclusion

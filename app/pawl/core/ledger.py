@@ -139,6 +139,15 @@ class IncidentLine(Line):
     reason: str
 
 
+class RebasedLine(Line):
+    """A kept edit, merged onto a base whose inputs have moved: this content may start at the seal there, no other may."""
+
+    kind: Literal["rebased"] = "rebased"
+    experiment: int
+    content: Digest
+    inputs: Digest
+
+
 class ResumeLine(Line):
     """A person has looked at the incidents so far and lets the loop merge again."""
 
@@ -148,7 +157,7 @@ class ResumeLine(Line):
 
 
 AnyLine = Annotated[
-    CalibrationLine | AuditLine | VerdictLine | OutcomeLine | IncidentLine | ResumeLine,
+    CalibrationLine | AuditLine | VerdictLine | OutcomeLine | IncidentLine | RebasedLine | ResumeLine,
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)

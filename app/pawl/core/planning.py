@@ -40,7 +40,7 @@ def experiment_request(snapshot: Snapshot, experiment: Experiment, attempt: int,
         seeds=draw_seeds(seed_key, identity, seeds_needed(procedure)),
         calibration=calibration_of(snapshot.ledger, snapshot.base.inputs),
         procedure=procedure,
-        start=Stage.SEAL if snapshot.was_kept(experiment.number) else Stage.SCREEN,
+        start=Stage.SEAL if snapshot.was_kept(experiment) else Stage.SCREEN,
     )
 
 

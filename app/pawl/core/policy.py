@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine
+from pawl.core.measurement import RunStatus
 from pawl.core.snapshot import Experiment, Snapshot
 
 PAUSED_LABEL = "pawl:paused"
@@ -93,6 +94,15 @@ def _checks(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
     return Hold(HoldReason.CHECKS_PENDING, pending[0]) if pending else None
 
 
+def _says_something(line: CalibrationLine) -> bool:
+    """Whether a failed calibration tells of the base, and not only of a job that was stopped or lost."""
+    told = any(
+        run.status not in (RunStatus.OK, RunStatus.INTERRUPTED, RunStatus.STARTED) for run in line.runs
+    )
+    refused = line.record is not None and not line.runs
+    return told or refused
+
+
 def failing_base(snapshot: Snapshot) -> str:
     """Why the base cannot be measured, if its last calibrations all failed; empty otherwise."""
     failures: list[CalibrationLine] = []
@@ -102,5 +112,6 @@ def failing_base(snapshot: Snapshot) -> str:
         if isinstance(line, CalibrationLine):
             if line.ok or line.inputs != snapshot.base.inputs:
                 break
-            failures.append(line)
+            if _says_something(line):
+                failures.append(line)
     return failures[0].reason if len(failures) >= CALIBRATION_TRIES else ""

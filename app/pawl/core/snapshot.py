@@ -9,7 +9,7 @@ from typing import Literal
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
+from pawl.core.ledger import AnyLine, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Record, Request
 
 JobStatus = Literal["queued", "in_progress", "completed"]
@@ -162,11 +162,16 @@ class Snapshot:
                 return line
         return None
 
-    def was_kept(self, number: int) -> bool:
-        """Whether an earlier attempt of this experiment, on any base, was to keep."""
+    def was_kept(self, experiment: Experiment) -> bool:
+        """Whether this very content was to keep on another base, or is what Pawl made of such a keep on this one.
+
+        Content that somebody pushed since then has to pass every stage.
+        """
         return any(
-            isinstance(line, VerdictLine) and line.experiment == number and line.verdict is Verdict.KEEP
+            line.experiment == experiment.number and line.content == experiment.digest
             for line in self.ledger
+            if isinstance(line, RebasedLine)
+            or (isinstance(line, VerdictLine) and line.verdict is Verdict.KEEP)
         )
 
     def outcomes(self) -> dict[int, OutcomeLine]:

@@ -17,6 +17,7 @@ from pawl.core.ledger import (
     Measured,
     Outcome,
     OutcomeLine,
+    RebasedLine,
     VerdictLine,
     check_chain,
 )
@@ -88,17 +89,25 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
         yield Disagreement(0, str(error))
         return
     verdicts: dict[int, VerdictLine] = {}
-    kept: set[int] = set()
+    kept: dict[int, set[str]] = {}
+    """Contents of each experiment that may start at the seal."""
     for line in lines:
         if line.key != _key(line):
             yield Disagreement(line.seq, f"it is called {line.key!r}; what it says is called {_key(line)!r}")
         if isinstance(line, Measured):
             yield from _calibration(lines, line)
         if isinstance(line, VerdictLine):
-            yield from _verdict(line, line.experiment in kept)
+            yield from _verdict(line, line.content in kept.get(line.experiment, ()))
             verdicts[line.experiment] = line
             if line.verdict is Verdict.KEEP:
-                kept.add(line.experiment)
+                kept.setdefault(line.experiment, set()).add(line.content)
+        elif isinstance(line, RebasedLine):
+            if line.experiment in kept:
+                kept[line.experiment].add(line.content)
+            else:
+                yield Disagreement(
+                    line.seq, f"experiment {line.experiment} was never kept, so nothing is carried on"
+                )
         elif isinstance(line, CalibrationLine):
             yield from _calibrated(line)
         elif isinstance(line, AuditLine):
@@ -113,6 +122,8 @@ def _key(line: AnyLine) -> str:
         return verdict_key(line.experiment, line.head, line.attempt)
     if isinstance(line, (CalibrationLine, AuditLine)):
         return f"calibration:{line.number}"
+    if isinstance(line, RebasedLine):
+        return f"rebased:{line.experiment}:{line.content[:12]}:{line.inputs[:12]}"
     return f"outcome:{line.experiment}" if isinstance(line, OutcomeLine) else line.key
 
 

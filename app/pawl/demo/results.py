@@ -10,7 +10,6 @@ from typing import Any
 from pawl.core.calibration import calibration_of
 from pawl.core.config import SELECT, Metric
 from pawl.core.ledger import AnyLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
-from pawl.core.measurement import Arm, Stage
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,15 @@ def results(lines: Sequence[AnyLine], metric: Metric, pages: str, requests: Mapp
         metric=metric.name,
         goal=metric.goal,
         baseline=baseline,
-        best=_sealed(verdicts[merged[-1]]) if merged else baseline,
+        best=_moved(baseline, gain, metric),
         gain=gain,
         sigma=calibration_of(lines, "").sigma,
         experiments=tuple(rows),
     )
 
 
-def _sealed(line: VerdictLine) -> float:
-    """Mean of a keep's sealed candidate runs: fresh runs of what is the base now, which nothing was selected by."""
-    runs = [run for run in line.runs if run.stage is Stage.SEAL and run.arm is Arm.CANDIDATE]
-    return fmean(run.metric[SELECT] for run in runs if SELECT in run.metric)
+def _moved(baseline: float | None, gain: float, metric: Metric) -> float | None:
+    """The first baseline moved by the sealed gain of every merge, as the tracking issue says it."""
+    if baseline is None:
+        return None
+    return baseline + gain if metric.goal == "maximize" else baseline - gain

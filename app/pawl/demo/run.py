@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import re
+import shlex
+import shutil
 import sys
 import threading
 import time
@@ -27,7 +30,7 @@ from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Record, Request
 from pawl.demo.results import Results, results
 from pawl.demo.screen import Progress, picture, tell_end
-from pawl.demo.town import OWNER, Town, git
+from pawl.demo.town import OWNER, DemoError, Town, git
 from pawl.lab import default_cache
 
 REFRESH = 0.25
@@ -35,10 +38,6 @@ REFRESH = 0.25
 AT_REST = 8
 """Pictures in a row without anything to do before a run is over."""
 EXAMPLES = ("packing", "nanogpt")
-
-
-class DemoError(Exception):
-    """The run cannot be made; the text says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def run_demo(loop: str, experiments: int, home: Path, port: int, json_file: Path
     if loop == "nanogpt" and find_spec("torch") is None:
         raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
     config = _config(source / CONFIG_PATH)
-    plan = Plan(f"{OWNER}/{loop}", loop, config, experiments, json_file)
+    plan = Plan(f"{OWNER}/{loop}", loop, config, experiments, _writable(json_file))
     with Town(home / loop, port).open() as town:
         if not town.has(plan.name):
             town.publish(plan.name, source, f"The example {loop}, as it is before anybody has tuned it")
@@ -96,18 +95,49 @@ def run_try(
     if head is None:
         raise DemoError(f"{path} has no commit yet; commit your files, and try again")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-.") or "repository"
-    plan = Plan(f"{OWNER}/{name}", loop, config, experiments, json_file)
-    home = home or default_cache() / "try" / f"{name}-{sha256(str(path))[:8]}"
+    plan = Plan(f"{OWNER}/{name}", loop, config, experiments, _writable(json_file))
+    home = home or default_cache() / "try" / f"{name}-{loop}-{sha256(str(path))[:8]}"
     branch = config.loops[loop].branch
     with Town(home, port).open() as town:
+        began = town.home / "began"
         if not town.has(plan.name):
             town.publish_copy(plan.name, path, branch)
+            began.write_text(f"{head} {_state(path)}", encoding="utf-8")
+        since, state = began.read_text(encoding="utf-8").split() if began.is_file() else (head, "")
+        if (since, state) != (head, _state(path)):
+            print(  # noqa: T201 - for the person at the terminal
+                f"{path} has changed since its copy was made, and the copy goes on as it was. "
+                f"To start from what is there now: rm -r {shlex.quote(str(town.home))}"
+            )
         code = _run(town, plan)
         result = f"result/{loop}"
-        if town.take_home(plan.name, head, branch, result):
-            address = town.git_folder(plan.name)
-            Console().print(f"take it home   git -C {path} fetch {address} {result}:{result}", soft_wrap=True)
+        if town.take_home(plan.name, since, branch, result):
+            fetch = ["git", "-C", str(path), "fetch", str(town.git_folder(plan.name)), f"{result}:{result}"]
+            print(f"take it home   {shlex.join(fetch)}")  # noqa: T201
         return code
+
+
+def _state(path: Path) -> str:
+    """What lies uncommitted in a working tree, as a digest of names, sizes and times. Nothing is written there."""
+    said = git(path, "--no-optional-locks", "status", "--porcelain", "-z", "--no-renames", "-uall") or ""
+    listed = []
+    for entry in filter(None, said.split("\0")):
+        with contextlib.suppress(OSError):
+            found = (path / entry[3:]).lstat()
+            entry = f"{entry} {found.st_size} {found.st_mtime_ns}"
+        listed.append(entry)
+    return sha256(os.fsencode("\0".join(listed)))
+
+
+def _writable(json_file: Path | None) -> Path | None:
+    """The file, if it can be written: to be told so after an hour would be late.
+
+    Raises:
+        DemoError: it cannot.
+    """
+    if json_file is not None and (json_file.is_dir() or not os.access(json_file.absolute().parent, os.W_OK)):
+        raise DemoError(f"--json {json_file} cannot be written")
+    return json_file
 
 
 def _examples() -> Path:
@@ -161,16 +191,29 @@ def _run(town: Town, plan: Plan) -> int:
         console.print("stopped; run the same command again to go on")
         return 130
     found = watch.results(pages)
-    tell_end(console, found, pages, f"{pages}.git")
+    tell_end(console, found, pages, _check_commands(town, plan) if found.experiments else "")
     if plan.json_file is not None:
         plan.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     for notice in watch.notices():
-        console.print(notice, markup=False, highlight=False)
+        console.print(notice, markup=False, highlight=False, soft_wrap=True)
     if console.is_terminal and sys.stdin.isatty():
         console.print("the pages stay up until you press Ctrl-C")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
+        console.print()  # what comes next must not follow the terminal's ^C
     return 0 if watch.complete() else 1
+
+
+def _check_commands(town: Town, plan: Plan) -> str:
+    """What anybody can type to check the ledger; it needs no password, and works when the pages are gone as well."""
+    clone = f"{plan.name.partition('/')[2]}-copy"
+    pawl = "pawl" if shutil.which("pawl") else sys.argv[0]
+    commands = (
+        ["git", "clone", str(town.mirror(plan.name)), clone],
+        [pawl, "verify", clone],
+        [pawl, "ledger", clone],
+    )
+    return " && ".join(map(shlex.join, commands))
 
 
 def plan_log(home: Path) -> TextIO:

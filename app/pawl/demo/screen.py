@@ -62,11 +62,9 @@ def header(results: Results) -> str:
     """Baseline, best and gain in one line."""
     if results.baseline is None:
         return f"{results.metric}: the baseline is being measured"
-    sigma = f", {results.gain / results.sigma:+.1f} sigma" if results.sigma else ""
-    return (
-        f"{results.metric} ({results.goal}): baseline {results.baseline:.5g}, best {results.best:.5g} "
-        f"({results.gain:+.4g} better{sigma})"
-    )
+    said = f"{results.metric} ({results.goal}): baseline {results.baseline:.5g}, best {results.best:.5g}"
+    gain = f" ({results.gain:.4g} better)" if results.gain else ", nothing merged yet"
+    return said + gain + (f"; one run varies by sigma = {results.sigma:.3g}" if results.sigma else "")
 
 
 def table(results: Results) -> Table:
@@ -112,9 +110,10 @@ def picture(
     return Group(*parts, table(results))
 
 
-def tell_end(console: Console, results: Results, pages: str, clone: str) -> None:
-    """The last words: all experiments, and where to look further."""
+def tell_end(console: Console, results: Results, pages: str, commands: str) -> None:
+    """The last words: all experiments, where to look further, and the commands that check the ledger, if it is there."""
     console.print(table(results))
     console.print(Text(header(results), style="bold"))
     console.print(Text(f"pull requests  {pages}/pulls"))
-    console.print(Text(f"ledger         git clone {clone} && pawl verify && pawl ledger"))
+    if commands:
+        console.print(Text(f"check it       {commands}"), soft_wrap=True)

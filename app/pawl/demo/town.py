@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import shutil
+import socket
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from ruamel.yaml import YAML
 
@@ -25,17 +29,33 @@ TIMER = 15.0
 """Seconds between two rounds over everything; on one machine a look costs milliseconds."""
 
 
+LOCK = ".lock"
+"""File in a town's folder that says whose it is, and that is locked while it is in use."""
+
+
+class DemoError(Exception):
+    """The run cannot be made; the text says why, and what to do."""
+
+
 class Town:
     """Everything that a loop needs, in a folder that can be closed and opened again.
 
     Args:
-        home: the folder.
+        home: the folder; a new one, or one that was a town before.
         port: of the local GitHub; 0 for a free one.
+
+    Raises:
+        DemoError: the folder or the port cannot be used.
     """
 
     def __init__(self, home: Path, port: int = 0) -> None:
-        self.home = home
-        self.hub = Hub.open(home / "github")
+        self.home = home = home.absolute()
+        _free(port)
+        try:
+            self._lock = _locked(home)
+            self.hub = Hub.open(home / "github")
+        except (OSError, sqlite3.Error) as error:
+            raise DemoError(f"{home} cannot be used: {error}; name another folder with --home") from None
         self.server = HubServer(self.hub, port=port)
         self.runner = LocalRunner(self.hub, home / "runner")
         self.app: AppServer | None = None
@@ -54,6 +74,7 @@ class Town:
                 self.app.stop()
             self.server.stop()
             self.hub.close()
+            self._lock.close()
 
     def has(self, name: str) -> bool:
         """Whether a repository is there already."""
@@ -93,22 +114,27 @@ class Town:
         with tempfile.TemporaryDirectory(prefix="pawl-home-") as folder:
             work = Path(folder) / "work"
             _git(None, "clone", "--quiet", "--branch", branch, self._address(name), str(work))
-            merged = _git(
-                work, "log", "--reverse", "--format=%H", "--grep=^Pawl-Record: ", f"{head}..HEAD"
-            ).split()
+            merged = git(work, "log", "--reverse", "--format=%H", "--grep=^Pawl-Record: ", f"{head}..HEAD")
             if not merged:
                 return False
             _git(work, "checkout", "--quiet", "--detach", head)
             try:
-                _git(work, *_author(), "cherry-pick", "--allow-empty", *merged)
+                _git(work, *_author(), "cherry-pick", "--allow-empty", *merged.split())
             except OSError:
                 return False
             _git(work, "push", "--quiet", "--force", self._address(name), f"HEAD:refs/heads/{result}")
             return True
 
     def git_folder(self, name: str) -> Path:
-        """The bare repository itself: plain git reads it while the local GitHub is up and when it is not."""
+        """The bare repository itself. Its objects are always there; its refs, as of the last `mirror`."""
         return Path(self.hub.git(self.hub.repository(name)).path)
+
+    def mirror(self, name: str) -> Path:
+        """The bare repository, with its refs as they are now: what plain git clones without a password."""
+        repository = self.hub.repository(name)
+        refs = self.hub.store.refs(repository["id"])
+        self.hub.git(repository).mirror(refs, repository["default_branch"])
+        return self.git_folder(name)
 
     def ledger_commit(self, name: str) -> str:
         """The tip of the ledger's branch; empty before the first line."""
@@ -166,16 +192,56 @@ class Town:
         return self.server.url.replace("://", f"://{OWNER}:{self.token}@") + f"/{name}.git"
 
 
+def _free(port: int) -> None:
+    """See that nobody listens on a port yet, before anything is opened that would have to be closed again."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise DemoError(
+            f"port {port} cannot be used: {error.strerror}; name another with --port, or 0 for a free one"
+        ) from None
+
+
+def _locked(home: Path) -> TextIO:
+    """Take a folder for one town: what lies in it is neither shared, nor mixed with other files, nor committed."""
+    fresh = not home.exists() or not any(home.iterdir())
+    if not fresh and not (home / LOCK).exists() and not (home / "github").is_dir():
+        raise DemoError(f"{home} holds other files; name an empty folder, or a new one, with --home")
+    home.mkdir(parents=True, exist_ok=True)
+    lock = (home / LOCK).open("a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DemoError(
+            f"another pawl works in {home}; end that one, or name another folder with --home"
+        ) from None
+    if fresh:
+        (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    return lock
+
+
 def limited(text: str, loop: str, experiments: int) -> str:
-    """A configuration whose loop stops by itself; comments and order are kept."""
+    """A configuration of one loop, which stops by itself; comments and order are kept.
+
+    Raises:
+        DemoError: there is no such loop.
+    """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
     document = yaml.load(text)
-    rules = document["loops"][loop]
-    if (rules.get("limits") or {}).get("experiments") == experiments:
+    loops = document["loops"]
+    if loop not in loops:
+        raise DemoError(f"this folder is the copy of loop {', '.join(loops)}; name another with --home")
+    rules = loops[loop]
+    if len(loops) == 1 and (rules.get("limits") or {}).get("experiments") == experiments:
         return text
-    rules.setdefault("limits", {})["experiments"] = experiments
+    for other in [name for name in loops if name != loop]:
+        del loops[other]  # it would run without end beside the one that was asked for
+    if not rules.get("limits"):
+        rules["limits"] = {}
+    rules["limits"]["experiments"] = experiments
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()
@@ -186,9 +252,9 @@ def _author() -> list[str]:
 
 
 def git(work: Path, *arguments: str) -> str | None:
-    """What a git command that only reads says; none where it fails."""
+    """What a git command that only reads says, without the last line's end; none where it fails."""
     try:
-        return _git(work, *arguments).strip()
+        return _git(work, *arguments).rstrip("\n")
     except OSError:
         return None
 
@@ -197,7 +263,12 @@ def _git(work: Path | None, *arguments: str) -> str:
     where = ["-C", str(work)] if work else []
     quiet = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "credential.helper="]
     done = subprocess.run(
-        ["git", *where, *quiet, *arguments], capture_output=True, text=True, timeout=300, check=False
+        ["git", *where, *quiet, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",  # a file's name need not be UTF-8
+        timeout=300,
+        check=False,
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no message"]

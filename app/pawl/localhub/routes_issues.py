@@ -1,4 +1,4 @@
-"""Operations on issues, pull requests, labels, comments, reactions."""
+"""Operations on issues, labels, comments, reactions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ _WRITE = ("issues:write", "pull_requests:write")
 _REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
 
 
-def _issue(call: Call, pull: bool = False) -> Fact:
+def find_issue(call: Call, pull: bool = False) -> Fact:
+    """The issue, or only a pull request, that the path names; HubError 404."""
     return call.hub.pulls.find(call.repo, int(call.args["number"]), pull)
 
 
-def _sorted(call: Call, found: list[Fact], newest_first: bool = True) -> list[Fact]:
+def in_order(call: Call, found: list[Fact]) -> list[Fact]:
+    """Sorted as the query says, newest first where it says nothing."""
     key = {"updated": "updated_at", "comments": "comments"}.get(call.query.get("sort", ""), "created_at")
-    down = call.query.get("direction", "desc" if newest_first else "asc") == "desc"
+    down = call.query.get("direction", "desc") == "desc"
     return sorted(found, key=lambda issue: (issue.get(key, ""), issue["number"]), reverse=down)
 
 
@@ -38,7 +40,7 @@ def issues(call: Call) -> Listing:
         and call.query.get("creator", issue["user"]) == issue["user"]
         and issue["updated_at"] >= since
     ]  # fmt: skip
-    return Listing(_sorted(call, found), lambda issue: call.hub.shapes.issue(call.repo, issue))
+    return Listing(in_order(call, found), lambda issue: call.hub.shapes.issue(call.repo, issue))
 
 
 @route("POST", R + "/issues", "issues:write")
@@ -55,14 +57,14 @@ def create_issue(call: Call) -> Reply:
 @route("GET", R + "/issues/<int:number>", *_READ)
 def issue(call: Call) -> Json:
     """One issue."""
-    return call.hub.shapes.issue(call.repo, _issue(call))
+    return call.hub.shapes.issue(call.repo, find_issue(call))
 
 
 @route("PATCH", R + "/issues/<int:number>", *_WRITE)
 def edit_issue(call: Call) -> Json:
     """Change an issue."""
     return call.hub.shapes.issue(
-        call.repo, call.hub.pulls.edit(call.repo, _issue(call), call.actor, call.body)
+        call.repo, call.hub.pulls.edit(call.repo, find_issue(call), call.actor, call.body)
     )
 
 
@@ -84,13 +86,13 @@ def _names(call: Call) -> list[str]:
 @route("GET", R + "/issues/<int:number>/labels", *_READ)
 def issue_labels(call: Call) -> Listing:
     """What an issue is labelled."""
-    return _labels(call, _issue(call))
+    return _labels(call, find_issue(call))
 
 
 @route("POST", R + "/issues/<int:number>/labels", *_WRITE)
 def add_labels(call: Call) -> Listing:
     """Put labels on."""
-    found = _issue(call)
+    found = find_issue(call)
     call.hub.pulls.set_labels(call.repo, found, [*found["labels"], *_names(call)], call.actor)
     return _labels(call, found)
 
@@ -98,7 +100,7 @@ def add_labels(call: Call) -> Listing:
 @route("PUT", R + "/issues/<int:number>/labels", *_WRITE)
 def replace_labels(call: Call) -> Listing:
     """Exactly these labels."""
-    found = _issue(call)
+    found = find_issue(call)
     call.hub.pulls.set_labels(call.repo, found, _names(call), call.actor)
     return _labels(call, found)
 
@@ -106,14 +108,14 @@ def replace_labels(call: Call) -> Listing:
 @route("DELETE", R + "/issues/<int:number>/labels", *_WRITE)
 def clear_labels(call: Call) -> Reply:
     """No labels."""
-    call.hub.pulls.set_labels(call.repo, _issue(call), [], call.actor)
+    call.hub.pulls.set_labels(call.repo, find_issue(call), [], call.actor)
     return Reply(204)
 
 
 @route("DELETE", R + "/issues/<int:number>/labels/<path:label>", *_WRITE)
 def remove_label(call: Call) -> Listing:
     """Take one label off."""
-    found, name = _issue(call), call.args["label"].lower()
+    found, name = find_issue(call), call.args["label"].lower()
     if name not in [label.lower() for label in found["labels"]]:
         raise HubError(404, "Label does not exist")
     keep = [label for label in found["labels"] if label.lower() != name]
@@ -215,7 +217,7 @@ def _text(call: Call) -> str:
 @route("GET", R + "/issues/<int:number>/comments", *_READ)
 def comments(call: Call) -> Listing:
     """What was said on an issue, oldest first."""
-    found = call.hub.store.all("comment", call.repo["id"], _issue(call)["number"])
+    found = call.hub.store.all("comment", call.repo["id"], find_issue(call)["number"])
     found = [comment for comment in found if comment["updated_at"] >= call.query.get("since", "")]
     return Listing(found, lambda comment: call.hub.shapes.comment(call.repo, comment))
 
@@ -223,7 +225,7 @@ def comments(call: Call) -> Listing:
 @route("POST", R + "/issues/<int:number>/comments", *_WRITE)
 def create_comment(call: Call) -> Reply:
     """Say something."""
-    issue, now = _issue(call), call.hub.now()
+    issue, now = find_issue(call), call.hub.now()
     body = {
         "body": _text(call),
         "user": call.actor,
@@ -281,116 +283,3 @@ def react(call: Call) -> Reply:
     body = {"user": call.actor, "content": content, "created_at": call.hub.now()}
     fact = call.hub.store.add("reaction", body, call.repo["id"], comment["id"])
     return Reply(201, call.hub.shapes.reaction(fact))
-
-
-# -- pull requests -----------------------------------------------------------------------------------------------------
-
-
-@route("GET", R + "/pulls", "pull_requests:read")
-def pulls(call: Call) -> Listing:
-    """Pull requests, open ones unless `state` says otherwise."""
-    state, head, base = call.query.get("state", "open"), call.query.get("head"), call.query.get("base")
-    found = [
-        issue for issue in call.hub.store.all("issue", call.repo["id"])
-        if issue["pull"]
-        and state in ("all", issue["state"])
-        # Without an owner GitHub ignores the filter, and does not say so.
-        and (not head or ":" not in head or head == f"{call.repo['owner']}:{issue['pull']['head_ref']}")
-        and (not base or base == issue["pull"]["base_ref"])
-    ]  # fmt: skip
-    return Listing(_sorted(call, found), lambda issue: call.hub.shapes.pull(call.repo, issue, full=False))
-
-
-@route("POST", R + "/pulls", "pull_requests:write")
-def create_pull(call: Call) -> Reply:
-    """Open a pull request."""
-    require_text(call.body.get("title"), "PullRequest", "title")
-    issue = call.hub.pulls.create(call.repo, call.actor, {**call.body, "via_app": call.via_app})
-    return Reply(201, call.hub.shapes.pull(call.repo, issue))
-
-
-@route("GET", R + "/pulls/<int:number>", "pull_requests:read")
-def pull(call: Call) -> Json:
-    """One pull request."""
-    return call.hub.shapes.pull(call.repo, _issue(call, pull=True))
-
-
-@route("PATCH", R + "/pulls/<int:number>", "pull_requests:write")
-def edit_pull(call: Call) -> Json:
-    """Change title, body, state or base."""
-    issue = _issue(call, pull=True)
-    base = call.body.get("base")
-    if base and base != issue["pull"]["base_ref"]:
-        tip = call.hub.store.ref(call.repo["id"], f"refs/heads/{base}")
-        if tip is None:
-            raise invalid("PullRequest", "base")
-        was = issue["pull"]["base_ref"], issue["pull"]["base_sha"]
-        issue["pull"] |= {"base_ref": base, "base_sha": tip}
-        call.hub.pulls.touch(issue)
-        changes = {"base": {"ref": {"from": was[0]}, "sha": {"from": was[1]}}}
-        call.hub.pulls.announce(call.repo, issue, "edited", call.actor, changes=changes)
-    wanted: Fact = {name: call.body[name] for name in ("title", "body", "state") if name in call.body}
-    return call.hub.shapes.pull(call.repo, call.hub.pulls.edit(call.repo, issue, call.actor, wanted))
-
-
-@route("GET", R + "/pulls/<int:number>/files", "pull_requests:read")
-def files(call: Call) -> Listing:
-    """What a pull request changes."""
-    issue = _issue(call, pull=True)
-    head = issue["pull"]["head_sha"]
-    return Listing(
-        call.hub.pulls.changes(call.repo, issue), lambda change: call.hub.shapes.file(call.repo, head, change)
-    )
-
-
-@route("GET", R + "/pulls/<int:number>/commits", "pull_requests:read")
-def pull_commits(call: Call) -> Listing:
-    """A pull request's commits, oldest first."""
-    found = call.hub.pulls.commits(call.repo, _issue(call, pull=True))
-    return Listing(found, lambda sha: call.hub.shapes.commit(call.repo, sha))
-
-
-@route("GET", R + "/pulls/<int:number>/merge", "pull_requests:read")
-def is_merged(call: Call) -> Reply:
-    """204 where it is merged."""
-    if not _issue(call, pull=True)["pull"]["merged_at"]:
-        raise not_found()
-    return Reply(204)
-
-
-@route("PUT", R + "/pulls/<int:number>/merge", "contents:write")
-def merge(call: Call) -> Json:
-    """Merge; `sha` guards the head."""
-    sha = call.hub.pulls.merge(call.repo, _issue(call, pull=True), call.actor, call.body)
-    return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}
-
-
-@route("GET", R + "/pulls/<int:number>/reviews", "pull_requests:read")
-def reviews(call: Call) -> Listing:
-    """Reviews, oldest first."""
-    found = call.hub.store.all("review", call.repo["id"], _issue(call, pull=True)["number"])
-    return Listing(found, lambda review: call.hub.shapes.review(call.repo, review))
-
-
-@route("POST", R + "/pulls/<int:number>/reviews", "pull_requests:write")
-def create_review(call: Call) -> Json:
-    """Review a pull request."""
-    issue = _issue(call, pull=True)
-    states = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
-    event = call.body.get("event", "COMMENT")
-    if event not in states:
-        raise invalid("PullRequestReview", "event")
-    if event == "APPROVE" and call.actor == issue["user"]:
-        raise HubError(422, "Unprocessable Entity", ["Can not approve your own pull request"])
-    body = {
-        "user": call.actor, "body": call.body.get("body") or "", "state": states[event],
-        "commit_id": call.body.get("commit_id") or issue["pull"]["head_sha"], "submitted_at": call.hub.now(),
-    }  # fmt: skip
-    review = call.hub.store.add("review", body, call.repo["id"], issue["number"])
-    shape = call.hub.shapes.review(call.repo, review)
-    payload = {
-        "pull_request": call.hub.shapes.pull(call.repo, issue),
-        "review": {**shape, "state": shape["state"].lower()},
-    }
-    call.hub.events.emit(call.repo, "pull_request_review", call.actor, payload, "submitted")
-    return shape

@@ -10,7 +10,7 @@ import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from pawl.localhub import githttp, routes_app, routes_checks, routes_git, routes_issues  # noqa: F401 (they register)
+from pawl.localhub import githttp, routes_app, routes_checks, routes_git, routes_issues, routes_pulls  # noqa: F401 (they register)
 from pawl.localhub.api import ROUTES, Api, Observer
 from pawl.localhub.errors import HubError, not_found
 from pawl.localhub.hub import Hub

@@ -72,7 +72,7 @@ def cut_off(request: Request, reason: str) -> CheckOutput:
     return CheckOutput(
         title=f"{_subject(request)}: the job was cut off",
         summary=render("check_cut_off", **_asked(request), reason=prose(reason) if reason.strip() else ""),
-        text="",
+        text=_with_request(request),  # still read back, should the ledger not have heard of it
     )
 
 
@@ -91,7 +91,7 @@ def calibrated(request: Request, ok: bool, reason: str, runs: int) -> CheckOutpu
     return CheckOutput(
         title=f"{name}: {made}" if ok else f"{name}: failed",
         summary=render("check_calibrated", **_asked(request), ok=ok, reason=said, runs=made),
-        text="",
+        text=_with_request(request),  # still read back, should the ledger not have heard of it
     )
 
 

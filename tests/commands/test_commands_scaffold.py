@@ -1,0 +1,78 @@
+"""`pawl init`: writes what `pawl check` then accepts, at the place where it is read, or nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pawl.commands.scaffold import ScaffoldError, Wishes, init
+from pawl.core.config import CONFIG_PATH
+from pawl.core.config_file import parse_config
+
+
+def repository(folder: Path, branch: str = "main", code: str = "LR = 0.1\n") -> Path:
+    """A repository without a commit, which has one file in a folder with a space in its name."""
+    subprocess.run(["git", "init", "--quiet", f"--initial-branch={branch}", str(folder)], check=True)
+    (folder / "my model").mkdir()
+    (folder / "my model" / "train.py").write_text(code)
+    return folder
+
+
+def wishes(**changed: str) -> Wishes:
+    return Wishes(**{"edit": "my model/train.py", "metric": "loss", "goal": "minimize", **changed})
+
+
+def test_what_is_written_is_a_configuration(tmp_path: Path) -> None:
+    written = init(repository(tmp_path), wishes())
+    assert tmp_path / "my model" / "program.md" in written
+    loop = parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"]
+    assert (loop.edit, loop.branch, loop.run.gpus) == ("my model/train.py", "main", 0)
+
+
+def test_a_name_that_yaml_would_read_otherwise_is_quoted(tmp_path: Path) -> None:
+    odd = "a #1: b.py"
+    (repository(tmp_path) / odd).write_text("")
+    init(tmp_path, wishes(edit=odd, loop="null-1"))
+    assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["null-1"].edit == odd
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"metric": "a b: {"}, "is not allowed here"),
+        ({"goal": "sideways"}, "minimize"),
+        ({"loop": "Main"}, "is not allowed here"),
+        ({"loop": "ledger"}, "Pawl's own branches"),
+        ({"edit": "/etc/passwd"}, "no path inside the repository"),
+        ({"edit": ".git/config"}, ".git"),
+    ],
+)
+def test_wishes_that_make_no_configuration_write_nothing(
+    tmp_path: Path, changed: dict[str, str], said: str
+) -> None:
+    """It wrote an invalid configuration, said that all was well, and put a program.md beside /etc/passwd."""
+    repository(tmp_path)
+    with pytest.raises(ScaffoldError, match=said):
+        init(tmp_path, wishes(**changed))
+    assert not (tmp_path / ".github").exists()
+
+
+def test_below_the_top_it_says_where_to_go(tmp_path: Path) -> None:
+    """The configuration was written where nobody looks for it, and `pawl check` then sent people back to `pawl init`."""
+    below = repository(tmp_path) / "my model"
+    with pytest.raises(ScaffoldError, match=r"belongs at its top.*--edit 'my model/train.py'"):
+        init(below, wishes(edit="train.py"))
+    assert not (below / ".github").exists()
+
+
+def test_without_main_keeps_go_to_the_branch_that_is_checked_out(tmp_path: Path) -> None:
+    init(repository(tmp_path, "master"), wishes())
+    assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].branch == "master"
+
+
+def test_code_that_speaks_of_cuda_gets_a_gpu(tmp_path: Path) -> None:
+    """Without `gpus` a run sees none, so autoresearch's own train.py would end at its first line of torch."""
+    init(repository(tmp_path, code='device = torch.device("cuda")\n'), wishes())
+    assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].run.gpus == 1

@@ -1,0 +1,184 @@
+"""The loops of one repository: what a look does with refusals, moves, broken parts and proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world
+
+from pawl.control.loops import MAX_ROUNDS
+from pawl.core.config_file import ConfigError
+from pawl.github.errors import Unreachable
+
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as made:
+        made.app.workers.run_next()  # where the App is installed
+        yield made
+
+
+def loops_of(world: World) -> Any:
+    return world.app._repositories[NAME]
+
+
+def reads(world: World) -> int:
+    return world.hub.api_requests(NAME)
+
+
+def test_a_look_that_finds_nothing_new_asks_nothing(world: World) -> None:
+    loops = loops_of(world)
+    world.settle()
+    before = reads(world)
+    (looked,) = loops.look()
+    assert looked.actions == ()
+    assert reads(world) == before
+
+
+def test_what_is_noted_is_read_again_once(world: World) -> None:
+    loops = loops_of(world)
+    world.settle()
+    loops.note(frozenset({"tracking"}))
+    before = reads(world)
+    loops.look()
+    assert reads(world) == before + 1
+    loops.look()
+    assert reads(world) == before + 1
+
+
+def test_a_refused_merge_is_asked_for_once_until_something_changes(world: World) -> None:
+    """The refusal never reached the decision, so that every round of every look asked GitHub again."""
+    world.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)
+    world.settle()
+    loops = loops_of(world)
+    asked = sum(write.endswith("/merge") for write in world.writes())
+    assert asked == 1
+    loops.look()
+    before = reads(world)
+    loops.look()
+    assert reads(world) == before
+    loops.note(frozenset({"refs"}))
+    loops.look()
+    assert sum(write.endswith("/merge") for write in world.writes()) == asked + 1
+    assert len(world.comments(world.pull(1)["number"])) == 1
+
+
+def test_a_configuration_that_cannot_be_used_is_told(world: World) -> None:
+    loops = loops_of(world)
+    world.push({".github/pawl.yml": "version: 1\nloops: {}\nmore: 1\n"})
+    with pytest.raises(ConfigError, match=r"pawl\.yml"):
+        loops.look()
+    world.push({".github/pawl.yml": None})
+    loops.note(frozenset({"refs"}))
+    assert loops.look() == []
+
+
+def test_a_loop_whose_file_is_missing_says_so(world: World) -> None:
+    loops = loops_of(world)
+    world.push({f"{LOOP}/train.py": None})
+    (looked,) = loops.look()
+    assert "aim/train.py is not on main" in looked.problem
+    assert loops.notices[LOOP] == (looked.problem,)
+
+
+def test_a_look_that_fails_forgets_what_it_saw(world: World) -> None:
+    loops = loops_of(world)
+    loops.look()
+    world.processes[-1].later.run()
+    world.hub.faults.fail_after("POST", "/pulls$")
+    with pytest.raises(Unreachable):
+        loops.look()
+    assert loops.thinking(), "the proposal is kept"
+    loops.look()
+    assert len(world.pulls()) == 1
+
+
+def test_a_proposal_survives_a_github_that_does_not_answer(world: World) -> None:
+    """It used to be dropped, with its branch left behind and its number used up."""
+    loops = loops_of(world)
+    loops.look()
+    world.processes[-1].later.run()
+    for path in ("git/refs$", "contents/", "/pulls$", "labels$"):
+        world.hub.faults.fail_before("POST" if path != "contents/" else "PUT", path)
+        with pytest.raises(Unreachable):
+            loops.look()
+    loops.look()
+    assert [pull["pull"]["head_ref"] for pull in world.pulls()] == ["pawl/aim/1"]
+    assert world.settle().once().outcomes() == {1: "merged"}
+
+
+def test_one_loop_can_be_looked_at_alone(world: World) -> None:
+    loops = loops_of(world)
+    assert loops.look("other") == []
+    assert [looked.loop for looked in loops.look(LOOP)] == [LOOP]
+    assert set(loops.rules()) == {LOOP}
+    assert loops.rules("other") == {}
+
+
+def test_a_dry_round_writes_nothing(world: World) -> None:
+    loops = loops_of(world)
+    before = len(world.writes())
+    (rules,) = loops.rules().values()
+    snapshot, actions = loops.plan(LOOP, rules)
+    assert snapshot.loop == LOOP
+    assert actions
+    assert len(world.writes()) == before
+
+
+def test_a_look_ends_after_its_rounds(world: World) -> None:
+    """An effect that undoes itself each time cannot keep a look from ending."""
+    loops = loops_of(world)
+    applied: list[str] = []
+
+    def apply(action: Any, snapshot: Any) -> bool:
+        applied.append(type(action).__name__)
+        return type(action).__name__ != "UpdateTracking"
+
+    loops._actor.apply = apply
+    loops.look()
+    loops.note(frozenset({"refs"}))
+    assert applied.count("UpdateTracking") <= MAX_ROUNDS
+
+
+def test_the_app_tells_what_it_is_without_a_secret(world: World) -> None:
+    assert world.app.status()["repositories"] == 1
+    assert world.app.ready()
+    assert world.hub.app.webhook_secret not in repr(world.app.status())
+    assert world.app.notices("nobody/nothing") == {}
+
+
+def test_before_github_answered_the_app_is_not_ready(tmp_path: Path) -> None:
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as world:
+        assert not world.app.ready()
+        world.hub.faults.fail_before("GET", "/app/installations", status=404)
+        world.look()
+        assert not world.app.ready()
+        world.now += 1000
+        world.look()
+        assert world.app.ready()
+
+
+def test_a_suspended_installation_is_left_alone(world: World) -> None:
+    world.hub.suspend(NAME)
+    world.settle()
+    assert world.app.status()["repositories"] == 0
+    world.hub.suspend(NAME, False)
+    assert world.settle().once().outcomes() == {1: "merged"}
+
+
+def test_a_rate_limit_is_waited_for(world: World) -> None:
+    world.hub.faults.fail_before("POST", "/check-runs", status=429)
+    assert world.settle().once().outcomes() == {1: "merged"}

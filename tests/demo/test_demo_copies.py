@@ -1,0 +1,108 @@
+"""A local run's folder, the copy of a user's repository in it, and what its last words say."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pawl.core.config import CONFIG_PATH, Metric
+from pawl.core.config_file import parse_config
+from pawl.demo.results import results
+from pawl.demo.run import run_try
+from pawl.demo.screen import header, tell_end
+from pawl.demo.town import DemoError, Town, limited
+
+TWO = """\
+loops:
+  a:  # the first
+    edit: a.py
+    metric: {name: m, goal: minimize}
+    limits: {changed_lines: 10}
+  b:
+    edit: b.py
+    metric: {name: m, goal: minimize}
+"""
+
+
+def test_a_copy_runs_the_loop_that_was_asked_for_and_no_other() -> None:
+    """`pawl try --loop b` once left loop a running beside it, without an end."""
+    loops = parse_config(limited(TWO, "b", 3)).loops
+    assert list(loops) == ["b"]
+    assert loops["b"].limits.experiments == 3
+
+
+def test_other_limits_and_comments_stay() -> None:
+    text = limited(TWO, "a", 3)
+    assert "# the first" in text
+    assert parse_config(text).loops["a"].limits.changed_lines == 10
+    assert limited(text, "a", 3) == text
+
+
+def test_a_copy_of_another_loop_says_so() -> None:
+    with pytest.raises(DemoError, match=r"loop a.*--home"):
+        limited(limited(TWO, "a", 3), "b", 3)
+
+
+def test_a_folder_is_used_by_one_town_at_a_time(tmp_path: Path) -> None:
+    """Two demos in one folder ran each other's experiments, and the second lowered the limit of the first."""
+    home = tmp_path / "home"
+    with Town(home).open():
+        with pytest.raises(DemoError, match="another pawl works in"):
+            Town(home)
+        assert (home / ".gitignore").read_text() == "*\n"
+    with Town(home).open():
+        pass
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(DemoError, match="holds other files"):
+        Town(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_and_a_port_in_use_are_said_in_a_sentence(tmp_path: Path) -> None:
+    """Both were tracebacks."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DemoError, match="--home"):
+        Town(tmp_path / "file" / "home")
+    with Town(tmp_path / "one").open() as town:
+        port = int(town.server.url.rpartition(":")[2])
+        with pytest.raises(DemoError, match=f"port {port} .*--port"):
+            Town(tmp_path / "two", port)
+
+
+def test_results_that_cannot_be_written_are_said_before_the_run(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    commit = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "x",
+    ]
+    subprocess.run(["git", "-C", str(tmp_path), *commit], check=True)
+    (tmp_path / CONFIG_PATH).parent.mkdir()
+    (tmp_path / CONFIG_PATH).write_text(TWO)
+    with pytest.raises(DemoError, match="--json"):
+        run_try(tmp_path, None, 1, tmp_path / "home", 0, tmp_path / "no" / "folder.json")
+
+
+def test_the_last_words_name_commands_only_where_there_is_a_ledger_to_check() -> None:
+    nothing = results([], Metric(name="m", goal="minimize"), "http://here", {})
+    assert "being measured" in header(nothing)
+    said = io.StringIO()
+    console = Console(file=said, width=40)
+    tell_end(console, nothing, "http://here", "")
+    assert "check it" not in said.getvalue()
+    long = "git clone '/a b/c.git' copy && pawl verify copy && pawl ledger copy"
+    tell_end(console, nothing, "http://here", long)
+    assert long in said.getvalue()  # in one line: it is there to be pasted
