@@ -126,22 +126,21 @@ def test_a_head_that_was_replaced_is_measured_again(single: World) -> None:
     base = single.tip("main")
     assert base is not None
     during(single, "1.1", lambda: single.force("pawl/aim/1", base, TRAIN, text))
-    assert single.settle().once(abandoned=1).outcomes() == MERGED
+    assert single.settle().once().outcomes() == MERGED
     assert single.aim("main") == 3.0
 
 
-@pytest.mark.xfail(reason="nothing looks at a head that is none any more: neither its job nor its check run")
 def test_what_ran_on_a_replaced_head_is_counted_and_concluded(single: World) -> None:
     base = single.tip("main")
     assert base is not None
     during(single, "1.1", lambda: single.force("pawl/aim/1", base, TRAIN, SOURCE.replace("1.0", "3.0")))
-    single.settle().once(abandoned=0)
+    single.settle().once()
 
 
 def test_a_commit_on_top_of_a_candidate_is_never_merged_unmeasured(single: World) -> None:
     """A second commit is an edit of the first one, which is not the base: it cannot be merged three ways onto it."""
     during(single, "1.1", lambda: single.push({TRAIN: SOURCE.replace("1.0", "3.0")}, "pawl/aim/1"))
-    assert single.settle().once(abandoned=1).outcomes() == {1: "superseded"}
+    assert single.settle().once().outcomes() == {1: "superseded"}
     assert single.aim("main") == 1.0
 
 

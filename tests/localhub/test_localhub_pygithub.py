@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import requests
+from github import Auth, Github, GithubException, GithubIntegration
 from github.Repository import Repository
 
-from github import Auth, Github, GithubException, GithubIntegration
 from pawl.localhub import Hub, HubServer
 
 WORKFLOW = """\

@@ -154,6 +154,15 @@ class CancelJob(Action):
 
 
 @dataclass(frozen=True)
+class CutOff(Action):
+    """Conclude the check run of an attempt whose head was replaced."""
+
+    check_run: int
+    request: Request
+    reason: str
+
+
+@dataclass(frozen=True)
 class FinishCalibration(Action):
     """Conclude the check run of a calibration."""
 

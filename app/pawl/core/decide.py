@@ -16,6 +16,7 @@ from pawl.core.actions import (
     Append,
     CancelJob,
     Close,
+    CutOff,
     DeleteBranch,
     EnsureTracking,
     FinishCalibration,
@@ -41,6 +42,7 @@ from pawl.core.judging import (
     verdict_key,
     write_calibration,
     write_incident,
+    write_orphan,
     write_verdict,
 )
 from pawl.core.ledger import (
@@ -64,7 +66,7 @@ from pawl.core.policy import (
     open_incident,
     paused,
 )
-from pawl.core.snapshot import Attempt, Calibrating, Experiment, Snapshot
+from pawl.core.snapshot import Attempt, Calibrating, Experiment, Orphan, Snapshot
 from pawl.core.states import State
 
 SUPERSEDED_LABEL = f"pawl:{Outcome.SUPERSEDED}"
@@ -154,6 +156,8 @@ class _Decision:
                 self._calibrated(calibrating)
             elif self.snapshot.stop:
                 self.now.append(CancelJob(calibrating.job.id))
+        for orphan in self.snapshot.orphans:
+            self._orphaned(orphan)
         yield from self._next_job()
         yield from self.now
         if self.draft.lines and (self.urgent or not self._busy()):
@@ -295,6 +299,8 @@ class _Decision:
 
     def _ended(self, experiment: Experiment) -> None:
         """A pull request that is closed or merged, by Pawl or by a person, and whose outcome is not in the ledger."""
+        if any(orphan.request.number == experiment.number for orphan in self.snapshot.orphans):
+            return  # what ran on an earlier head of it is counted first: an outcome is the last word
         attempt = experiment.attempt
         if (
             attempt is not None
@@ -317,6 +323,16 @@ class _Decision:
             by=experiment.ended_by,
         )
         self.urgent = self.urgent or outcome is not Outcome.CLOSED
+
+    def _orphaned(self, orphan: Orphan) -> None:
+        """A job on a head that somebody replaced: it is stopped, and what it ran is counted."""
+        if orphan.job.status != "completed":
+            self.now.append(CancelJob(orphan.job.id))
+            return
+        reason = "another commit was pushed while this one was measured"
+        self.now.append(CutOff(orphan.job.check_run, orphan.request, reason))
+        write_orphan(self.draft, orphan, reason)
+        self.urgent = True
 
     def _rebase(self, experiment: Experiment) -> None:
         """Bring an edit onto a base whose inputs have changed; it is measured there as a new attempt."""
@@ -385,6 +401,7 @@ class _Decision:
         """Whether the lane has a job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""
         attempts = [e.attempt for e in self.snapshot.experiments if e.attempt is not None]
         jobs = [attempt.job for attempt in attempts] + [item.job for item in self.snapshot.calibrating]
+        jobs += [orphan.job for orphan in self.snapshot.orphans]
         return State.QUEUED in self.states.values() or any(job and job.status != "completed" for job in jobs)
 
     def _next_job(self) -> Iterator[Action]:

@@ -24,7 +24,7 @@ from pawl.core.ledger import (
 from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
 from pawl.core.noise import upper_sigma
 from pawl.core.planning import merged_since_anchor
-from pawl.core.snapshot import Calibrating, Experiment, Job, Snapshot
+from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan, Snapshot
 
 MAX_ATTEMPTS = 4
 """Jobs an experiment may lose before it is given up."""
@@ -145,6 +145,36 @@ def write_verdict(
         seconds_outside=round(sum(run.seconds_outside for run in recorded), 3),
     )
     return line
+
+
+def write_orphan(draft: Draft, orphan: Orphan, reason: str) -> None:
+    """Add what ran on a head that was replaced: it counts, though nothing follows from it."""
+    request, job = orphan.request, orphan.job
+    if request.candidate is None or request.candidate_digest is None:
+        raise ValueError("only an experiment's job can be an orphan")
+    finding = judge(request, job, reason).finding or _inconclusive(reason)
+    runs = known_runs(request, job.record)
+    draft.add(
+        VerdictLine,
+        verdict_key(request.number, request.candidate, request.attempt),
+        **_measured(request, runs, job),
+        experiment=request.number,
+        pull=orphan.pull,
+        head=request.candidate,
+        start=request.start,
+        # The tree that it would have made is not known any more, so its sealed runs stand for a base of their own.
+        inputs_after=sha256(f"{request.inputs} with {request.candidate_digest}"),
+        content=request.candidate_digest,
+        verdict=finding.verdict,
+        stage=finding.stage,
+        reason=finding.reason,
+        effect=finding.effect,
+        effect_sigma=finding.effect_sigma,
+        sigma=finding.sigma,
+        screen_z=finding.screen_z,
+        llr=finding.llr,
+        seconds_in_budget=round(sum(run.seconds for run in runs), 3),
+    )
 
 
 def _measured(request: Request, runs: tuple[RunFact, ...], job: Job | None) -> dict[str, Any]:

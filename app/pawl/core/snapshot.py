@@ -127,6 +127,15 @@ class Calibrating:
 
 
 @dataclass(frozen=True)
+class Orphan:
+    """A job that measures a head which its experiment no longer has: somebody pushed another one."""
+
+    request: Request
+    job: Job
+    pull: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A loop, as GitHub shows it at one moment."""
 
@@ -138,6 +147,8 @@ class Snapshot:
     experiments: tuple[Experiment, ...] = ()
     """Every experiment without an outcome in the ledger, by number."""
     calibrating: tuple[Calibrating, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    """Jobs on heads that were replaced, as long as the ledger does not know what they ran."""
     tracking: Tracking | None = None
     stop: bool = False
     """Whether the ref ``refs/pawl/stop`` exists."""

@@ -94,6 +94,8 @@ class Actor:
                 return checks.mark_measuring(view, action)
             case do.CancelJob():
                 return self._jobs.cancel(action.job)
+            case do.CutOff():
+                return checks.cut_off(view, action.check_run, action.request, action.reason)
             case do.FinishCalibration():
                 return checks.finish_calibration(view, action)
             case do.Append():

@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 import requests
+from github import Auth, Github
 from github.GithubException import GithubException
 from github.GithubRetry import GithubRetry
 from github.Requester import Requester
 from requests.utils import parse_header_links
 
-from github import Auth, Github
 from pawl import __version__
 from pawl.github.errors import (
     Conflict,

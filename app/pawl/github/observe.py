@@ -9,7 +9,17 @@ from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
 from pawl.core.ledger import AuditLine, CalibrationLine, OutcomeLine, VerdictLine
-from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Snapshot, Tracking
+from pawl.core.snapshot import (
+    Attempt,
+    Base,
+    Calibrating,
+    Check,
+    Experiment,
+    Job,
+    Orphan,
+    Snapshot,
+    Tracking,
+)
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facts import (
     CheckRun,
@@ -54,14 +64,16 @@ class _Look:
 
     def snapshot(self) -> Snapshot:
         issue = tracking_issue(self.view, self.loop)
+        experiments = tuple(self._experiments())
         return Snapshot(
             repository=self.view.name,
             loop=self.loop,
             rules=self.rules,
             base=self._base(),
             ledger=self.lines,
-            experiments=tuple(self._experiments()),
+            experiments=experiments,
             calibrating=tuple(self._calibrating()),
+            orphans=tuple(self._orphans(experiments)),
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
             stop=self.view.stop(),
             last_number=self._last_number(),
@@ -251,6 +263,43 @@ class _Look:
             started.add(job.key.split(".")[0])
             request = request.model_copy(update={"check_run": check.id})
             yield Calibrating(request, self._with_record(job))
+
+    def _orphans(self, experiments: tuple[Experiment, ...]) -> Iterator[Orphan]:
+        """Jobs on heads that are none any more, of experiments that are not over.
+
+        Jobs that were cut off, and whose attempt goes on behind them, are none.
+        """
+        recorded = {job for line in self.lines if isinstance(line, VerdictLine) for job in line.jobs}
+        for experiment in experiments:
+            now = experiment.attempt
+            for job in self.view.jobs():
+                number, _, attempt = job.key.partition(".")
+                if job.loop != self.loop or number != str(experiment.number) or job.id in recorded:
+                    continue
+                if now is not None and (job.check_run == now.check_run or int(attempt) < now.number):
+                    continue
+                orphan = self._orphan(experiment, job)
+                if orphan is not None:
+                    yield orphan
+
+    def _orphan(self, experiment: Experiment, job: Dispatched) -> Orphan | None:
+        try:
+            check = self.view.check(job.check_run)
+        except NotFound:
+            return None
+        request = read_request(check.text)
+        if (
+            request is None
+            or not self._own(check)
+            or check.external_id != job.key
+            or check.head == experiment.head
+        ):
+            return None
+        if any(isinstance(line, VerdictLine) and line.head == check.head for line in self.lines):
+            return None
+        return Orphan(
+            request.model_copy(update={"check_run": check.id}), self._with_record(job), experiment.pull
+        )
 
     def _last_number(self) -> int:
         branches = [*self.view.refs(), *(pull.branch for pull in self.view.pulls().values())]
