@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pawl.github.client import Identity
 from pawl.github.facts import CheckRun, Dispatched, Pull, experiment_of
 
 
@@ -14,7 +15,7 @@ def check(**changes: Any) -> CheckRun:
         "id": 1, "name": "pawl/demo", "head_sha": "a" * 40, "status": "queued", "conclusion": None,
         "external_id": "12.1", "output": {"text": None}, "app": {"slug": "pawl"},
     }  # fmt: skip
-    return CheckRun.read({**data, **changes}, "pawl")
+    return CheckRun.read({**data, **changes}, Identity("pawl").owns)
 
 
 def test_a_check_run_under_pawls_name_by_another_app_is_not_pawls() -> None:
@@ -97,3 +98,11 @@ def test_the_merge_commit_of_an_open_pull_request_is_githubs_trial() -> None:
 )
 def test_which_experiment_a_branch_belongs_to(branch: str, number: int | None) -> None:
     assert experiment_of(branch, "demo") == number
+
+
+def test_an_app_that_was_renamed_still_knows_its_own() -> None:
+    """A slug follows the App's name; the id never changes, so a rename must not orphan every check run."""
+    who = Identity("pawl-renamed", app_id=7)
+    assert who.owns({"id": 7, "slug": "pawl"})
+    assert not who.owns({"id": 8, "slug": "pawl-renamed"})
+    assert not who.owns(None)

@@ -99,7 +99,7 @@ class App:
     @cached_property
     def identity(self) -> Identity:
         """The App's slug, asked of GitHub once."""
-        return Identity(str(self._connection.send("GET", "/app")[1]["slug"]))
+        return Identity(str(self._connection.send("GET", "/app")[1]["slug"]), self.id)
 
     def repository(self, name: str, installation: int | None = None) -> Repository:
         """A client for one repository, with a token that reaches no other.

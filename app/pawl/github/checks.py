@@ -100,6 +100,6 @@ def _conclude(view: RepositoryView, check_run: int, conclusion: str, output: Che
 
 
 def _read(view: RepositoryView, data: dict[str, Any]) -> CheckRun:
-    check = CheckRun.read(data, view.client.identity.slug)
+    check = CheckRun.read(data, view.client.identity.owns)
     view.put_check(check)
     return check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -99,6 +99,13 @@ class Identity:
     """Who Pawl is on GitHub: the slug of the App whose check runs and comments are its own."""
 
     slug: str
+    app_id: int = 0
+    """The App's id, which no renaming changes; 0 where only the slug is known."""
+
+    def owns(self, app: Mapping[str, Any] | None) -> bool:
+        """Whether that App, as GitHub's answers name it, is this one."""
+        app = app or {}
+        return bool(app.get("id") == self.app_id if self.app_id else app.get("slug") == self.slug)
 
     @property
     def login(self) -> str:

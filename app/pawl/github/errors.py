@@ -47,6 +47,11 @@ class Unprocessable(GitHubError):
         """Whether a branch was not moved because it is no longer where it was seen."""
         return "fast forward" in self.message.lower().replace("-", " ")
 
+    @property
+    def in_the_way(self) -> bool:
+        """Whether another branch's name is a folder of this one's, or the other way round: git cannot hold both."""
+        return "reference update failed" in self.message.lower()
+
 
 class Forbidden(GitHubError):
     """The credentials are wrong, or do not reach this far (401, 403)."""
@@ -82,6 +87,13 @@ class Refused(Exception):
 
 class Unobservable(Exception):
     """A loop that cannot be looked at until a person changes something; the text says what."""
+
+
+def in_the_way(branch: str) -> str:
+    """What to tell whoever must make room for one of Pawl's branches."""
+    folders = branch.split("/")[:-1]
+    names = " or ".join("/".join(folders[: depth + 1]) for depth in range(len(folders)))
+    return f"GitHub cannot create the branch {branch}: a branch named {names} is in its way. Rename or delete that one"
 
 
 def said(data: Any) -> tuple[str, str]:

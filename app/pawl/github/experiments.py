@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pawl.core.config import Loop
 from pawl.core.digest import git_blob_sha
 from pawl.core.edit import Edit
-from pawl.github.errors import Conflict, Moved, NotFound, Unprocessable
+from pawl.github.errors import Conflict, Moved, NotFound, Unobservable, Unprocessable, in_the_way
 from pawl.github.facts import Pull, experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
@@ -78,7 +78,10 @@ def _edited(view: RepositoryView, opening: Opening) -> str:
     branch, ref = opening.branch, f"git/refs/heads/{opening.branch}"
     tip = view.refs().get(branch)
     if tip is None:
-        client.post("git/refs", {"ref": f"refs/heads/{branch}", "sha": opening.base})
+        try:
+            client.post("git/refs", {"ref": f"refs/heads/{branch}", "sha": opening.base})
+        except Unprocessable as error:
+            raise (Unobservable(in_the_way(branch)) if error.in_the_way else error) from error
         view.put_ref(branch, opening.base)
     elif _is_edit(view, tip, opening):
         return tip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -114,7 +115,7 @@ class CheckRun:
     """Whether Pawl's own App made it: others may give theirs any name."""
 
     @classmethod
-    def read(cls, data: dict[str, Any], slug: str) -> Self:
+    def read(cls, data: dict[str, Any], owns: Callable[[Mapping[str, Any] | None], bool]) -> Self:
         """From ``GET check-runs/{id}`` or an item of a commit's list."""
         return cls(
             id=data["id"],
@@ -124,7 +125,7 @@ class CheckRun:
             conclusion=data.get("conclusion") or "",
             external_id=data.get("external_id") or "",
             text=(data.get("output") or {}).get("text") or "",
-            own=(data.get("app") or {}).get("slug") == slug,
+            own=owns(data.get("app")),
         )
 
     @property

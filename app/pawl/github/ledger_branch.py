@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pawl.core.ledger import LEDGER_BRANCH, AnyLine, check_chain, head_of, parse_lines, segment_path
-from pawl.github.errors import Moved, Unprocessable
+from pawl.github.errors import Moved, Unobservable, Unprocessable, in_the_way
 from pawl.github.objects import Commit
 
 if TYPE_CHECKING:
@@ -110,6 +110,10 @@ class LedgerBranch:
             else:
                 client.patch(f"git/refs/heads/{LEDGER_BRANCH}", {"sha": commit, "force": False})
         except Unprocessable as error:
+            if error.in_the_way:
+                raise Unobservable(in_the_way(LEDGER_BRANCH)) from error
+            if not (error.not_fast_forward or error.already_exists):
+                raise
             raise Moved(f"the branch {LEDGER_BRANCH} has moved: {error.message}") from error
         objects.put_commit(Commit(commit, tree, tuple(parents), message))
         self._view.put_ref(LEDGER_BRANCH, commit)

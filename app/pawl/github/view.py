@@ -161,7 +161,7 @@ class RepositoryView(Facets):
 
         def read() -> tuple[CheckRun, ...]:
             found = self.client.pages(f"commits/{commit}/check-runs", "check_runs", filter="all")
-            checks = [CheckRun.read(item, self.client.identity.slug) for item in found]
+            checks = [CheckRun.read(item, self.client.identity.owns) for item in found]
             for check in checks:
                 self._put("checks", ("run", check.id), check)
             return tuple(sorted(checks, key=lambda check: check.id))
@@ -176,7 +176,7 @@ class RepositoryView(Facets):
         """
 
         def read() -> CheckRun:
-            return CheckRun.read(self.client.get(f"check-runs/{check_run}"), self.client.identity.slug)
+            return CheckRun.read(self.client.get(f"check-runs/{check_run}"), self.client.identity.owns)
 
         return self._once("checks", ("run", check_run), read)
 
