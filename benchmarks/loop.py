@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from benchmarks.figures import Figure
+from pawl.commands.serve import log_as_json
 from pawl.core.ledger import LEDGER_BRANCH, AnyLine, OutcomeLine, VerdictLine, parse_lines
 from pawl.core.measurement import Stage
 from pawl.demo.runner import Stint
@@ -24,7 +25,12 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / LOOP
 
 def measure() -> list[Figure]:
     """One run of twelve experiments, with everything counted by the local GitHub: polling, progress and 304 answers too."""
-    with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder, Town(Path(folder)).open() as town:
+    with (
+        tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder,
+        (Path(folder) / "log").open("w") as log,
+        Town(Path(folder) / "town").open() as town,
+    ):
+        log_as_json(log)
         town.publish(NAME, EXAMPLE, "The example")
         town.configure(NAME, LOOP, EXPERIMENTS, "main")
         town.runner.start()
@@ -35,7 +41,7 @@ def measure() -> list[Figure]:
         windows = _windows(town)
         stints = list(town.runner.stints)
     screened = {n.key for n in lines if isinstance(n, VerdictLine) and n.stage is Stage.SCREEN and n.runs}
-    dropped = [count for (before, keys, count) in windows if keys[0] in screened and before[0] in screened]
+    dropped = [count for before, keys, count in windows if screened & set(keys) and screened & set(before)]
     total = sum(count for _, _, count in windows)
     return [
         Figure(

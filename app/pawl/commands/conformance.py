@@ -18,7 +18,7 @@ from pawl import __version__
 from pawl.commands.assumptions import ASSUMPTIONS, Assumption
 from pawl.commands.probing import Failed, Ground, Skipped, redacted
 from pawl.commands.step import NAME
-from pawl.control.settings import SettingsError, read_settings
+from pawl.control.settings import API, SettingsError, api_address, read_settings
 from pawl.github.app import App, Token
 from pawl.github.client import Pace
 from pawl.github.errors import GitHubError, NotFound
@@ -113,7 +113,7 @@ def _ground(environment: Mapping[str, str], name: str, api: str | None) -> Groun
             client, address = app.repository(name), settings.api
         elif token := environment.get("GITHUB_TOKEN"):
             known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")
-            address = api or known or "https://api.github.com"
+            address = api_address(api or known or API)
             client = Token(token, api=address).repository(name)
         else:
             raise ConformanceError(

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from pawl.commands.serve import log_as_json
 from pawl.control.loops import Looked, RepositoryLoops
-from pawl.control.settings import SettingsError, read_settings
+from pawl.control.settings import API, SettingsError, api_address, read_settings
 from pawl.control.thinking import Thinker
 from pawl.core.actions import Action, UpdateTracking
 from pawl.core.config_file import ConfigError
@@ -68,12 +68,11 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
         client = App(settings.app_id, settings.private_key, settings.api, pace).repository(name)
         seed_key = settings.seed_key
     elif token := environment.get("GITHUB_TOKEN"):
-        address = (
-            api
-            or environment.get("PAWL_API")
-            or environment.get("GITHUB_API_URL")
-            or "https://api.github.com"
-        )
+        known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")
+        try:
+            address = api_address(api or known or API)
+        except SettingsError as error:
+            raise StepError(error) from None
         client = Token(token, api=address).repository(name)
         secret = environment.get("PAWL_SEED_KEY")
         if not secret:

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 N = TypeVar("N", int, float)
+
+
+API = "https://api.github.com"
 
 
 class SettingsError(Exception):
@@ -22,7 +26,7 @@ class Settings:
     app_id: int
     private_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
-    api: str = "https://api.github.com"
+    api: str = API
     database: str = "sqlite:///pawl.db"
     host: str = "127.0.0.1"
     port: int = 8080
@@ -35,6 +39,20 @@ class Settings:
     def seed_key(self) -> bytes:
         """The secret behind all seeds: derived from the App's key, so that there is nothing else to back up."""
         return hashlib.sha256(b"pawl seeds\0" + self.private_key.encode()).digest()
+
+
+def api_address(text: str) -> str:
+    """An address of GitHub's API, as it was given.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(
+            f"{text!r} is no address of an API; it looks like https://github.example.com/api/v3"
+        )
+    return text
 
 
 def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
@@ -60,6 +78,8 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
             key = Path(str(path)).read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"the App's private key cannot be read from {path}: {error}") from None
+    if path and "PRIVATE KEY" not in key:
+        raise SettingsError(f"{path} holds no private key; GitHub gives the App's key as a .pem file")
     if "PRIVATE KEY" not in key:
         raise SettingsError(
             "no private key: set PAWL_PRIVATE_KEY_FILE to the .pem file that GitHub gave you for the App"
@@ -68,7 +88,7 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
         app_id=_number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int, least=1),
         private_key=key,
         webhook_secret=value("webhook_secret", "PAWL_WEBHOOK_SECRET"),
-        api=value("api", "PAWL_API", "https://api.github.com"),
+        api=api_address(value("api", "PAWL_API", API)),
         database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
         host=value("host", "PAWL_HOST", "127.0.0.1"),
         port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int, most=65535),

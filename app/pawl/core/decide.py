@@ -468,7 +468,7 @@ class _Decision:
             yield self.awaited
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
-        if self._exhausted():
+        if self._exhausted() and not snapshot.experiments and not failing:
             yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"
 
 

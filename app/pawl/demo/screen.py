@@ -81,8 +81,8 @@ def table(results: Results) -> Table:
 
 
 def _cells(row: Row) -> list[Text]:
-    effect = "" if row.effect is None else f"{row.effect:+.4g}"
-    sigma = "" if row.effect_sigma is None else f"{row.effect_sigma:+.1f}"
+    effect = "" if row.effect is None else f"{row.effect:+z.4g}"
+    sigma = "" if row.effect_sigma is None else f"{row.effect_sigma:+z.1f}"
     cells = [
         str(row.number),
         row.verdict,
