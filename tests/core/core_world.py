@@ -15,7 +15,7 @@ from typing import Any
 
 from pawl.core import actions as act
 from pawl.core.config import SEAL, SELECT, Loop
-from pawl.core.decide import Circumstances, decide, state_of
+from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict, advance
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.edit import objections, scope_objection
@@ -40,7 +40,7 @@ from pawl.core.measurement import (
 )
 from pawl.core.policy import PAUSED_LABEL, RESUME_LABEL
 from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Snapshot, Tracking
-from pawl.core.states import State
+from pawl.core.states import State, state_of
 
 EDIT = "lab/train.py"
 PROGRAM = "lab/program.md"

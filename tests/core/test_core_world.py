@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pawl.core import actions as act
-from pawl.core.decide import Circumstances, decide, state_of
+from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.ledger import (
     AuditLine,
@@ -25,7 +25,7 @@ from pawl.core.ledger import (
 )
 from pawl.core.measurement import Purpose, RunStatus, Stage
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
-from pawl.core.states import TRANSITIONS, State
+from pawl.core.states import TRANSITIONS, State, state_of
 from pawl.core.verifying import verify
 
 WALKS = settings(

@@ -15,61 +15,23 @@ from pawl.core.actions import (
     AddLabels,
     Append,
     CancelJob,
-    Close,
-    CutOff,
-    DeleteBranch,
     EnsureTracking,
     FinishCalibration,
-    MarkMeasuring,
-    Merge,
-    Promote,
     Propose,
-    Publish,
-    Rebase,
-    Redispatch,
     RemoveLabels,
     StartAttempt,
     StartCalibration,
     UpdateTracking,
 )
-from pawl.core.calibration import calibration_of
-from pawl.core.decision import Finding, Verdict
-from pawl.core.digest import sha256
-from pawl.core.judging import (
-    Draft,
-    Judged,
-    judge,
-    verdict_key,
-    write_calibration,
-    write_incident,
-    write_orphan,
-    write_verdict,
-)
-from pawl.core.ledger import (
-    AuditLine,
-    CalibrationLine,
-    Outcome,
-    OutcomeLine,
-    RebasedLine,
-    ResumeLine,
-    VerdictLine,
-)
-from pawl.core.measurement import Arm, Purpose, Record, Request, Stage
-from pawl.core.merging import merge_edit
-from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, resumed
-from pawl.core.policy import (
-    INCIDENT_LABEL,
-    RESUME_LABEL,
-    HoldReason,
-    failing_base,
-    hold,
-    open_incident,
-    paused,
-)
-from pawl.core.snapshot import Attempt, Calibrating, Experiment, Orphan, Snapshot
+from pawl.core.judging import write_calibration
+from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
+from pawl.core.measurement import Purpose
+from pawl.core.moves import Moves
+from pawl.core.planning import calibration_request, experiment_request
+from pawl.core.policy import INCIDENT_LABEL, RESUME_LABEL, HoldReason, failing_base, open_incident, paused
+from pawl.core.snapshot import Calibrating, Experiment, Snapshot
 from pawl.core.states import State
 
-SUPERSEDED_LABEL = f"pawl:{Outcome.SUPERSEDED}"
 AHEAD = 1
 """Pull requests that wait measured-next, so that no runner waits for a proposal."""
 
@@ -82,82 +44,28 @@ class Circumstances:
     seed_key: bytes = field(repr=False)
 
 
-def state_of(snapshot: Snapshot, experiment: Experiment) -> State:
-    """Where an experiment is, read from what GitHub shows."""
-    outcome = snapshot.outcomes().get(experiment.number)
-    if outcome is not None:
-        return State(outcome.outcome)
-    verdict = snapshot.verdict_of(experiment)
-    if not experiment.open:
-        if experiment.merged:
-            kept = verdict is not None and verdict.verdict is Verdict.KEEP
-            return State.MERGED if kept else State.OVERRIDDEN
-        return State.SUPERSEDED if SUPERSEDED_LABEL in experiment.labels else State.CLOSED
-    if verdict is not None:
-        if verdict.verdict is not Verdict.KEEP:
-            return State.DROPPED
-        if not (experiment.final and experiment.parent == snapshot.base.sha):
-            return State.KEPT
-        return State.HELD if hold(snapshot, experiment) else State.PROMOTED
-    attempt = experiment.attempt
-    if attempt is None or _recorded(snapshot, experiment, attempt):
-        return State.PROPOSED
-    job = attempt.job
-    if job is None or job.status == "queued":
-        return State.QUEUED
-    return State.MEASURING if job.status == "in_progress" else State.MEASURED
-
-
-def _recorded(snapshot: Snapshot, experiment: Experiment, attempt: Attempt) -> bool:
-    key = verdict_key(experiment.number, experiment.head, attempt.number)
-    return any(line.key == key for line in snapshot.ledger)
-
-
 def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ...]:
     """Everything that is to be done now, in order. Doing nothing is an empty tuple."""
     if snapshot.tracking is None:
         return (EnsureTracking(),)
-    return tuple(_Decision(snapshot, circumstances).actions())
+    at = circumstances.now.isoformat(timespec="seconds")
+    return tuple(_Decision(snapshot, circumstances.seed_key, at).actions())
 
 
-class _Decision:
-    """One decision. Handlers put actions into `now` or behind the append (`after`), and lines into the draft."""
-
-    def __init__(self, snapshot: Snapshot, circumstances: Circumstances) -> None:
-        self.snapshot = snapshot
-        self.seed_key = circumstances.seed_key
-        self.draft = Draft(snapshot, circumstances.now.isoformat(timespec="seconds"))
-        self.states = {e.number: state_of(snapshot, e) for e in snapshot.experiments}
-        self.now: list[Action] = []
-        self.after: list[Action] = []
-        self.urgent = False
-        """Whether the draft holds more than lines that may ride along with a later append."""
-        self.awaited = ""
-        """What a keep waits for before it can be merged, in a sentence."""
-        self.base_moves = False
-        """Whether a keep is on its way into the base, so that a job started now would measure a stale one."""
+class _Decision(Moves):
+    """One decision about a loop: its experiments' moves, its calibrations, and what comes next."""
 
     def actions(self) -> Iterator[Action]:
-        handlers = {
-            State.PROPOSED: self._proposed,
-            State.QUEUED: self._queued,
-            State.MEASURING: self._measuring,
-            State.MEASURED: self._measured,
-            State.DROPPED: self._dropped,
-            State.KEPT: self._kept,
-            State.PROMOTED: self._promoted,
-            State.HELD: self._held,
-        }
         self._resumed()  # first: a person cannot have looked at an incident that this step finds
         for experiment in self.snapshot.experiments:
-            handlers.get(self.states[experiment.number], self._ended)(experiment)
+            self.move(experiment)
         for calibrating in self.snapshot.calibrating:
             if calibrating.job.status == "completed":
                 self._calibrated(calibrating)
             elif self.snapshot.stop:
                 self.now.append(CancelJob(calibrating.job.id))
         for orphan in self.snapshot.orphans:
-            self._orphaned(orphan)
+            self.orphaned(orphan)
         yield from self._next_job()
         yield from self.now
         if self.draft.lines and (self.urgent or not self._busy()):
@@ -166,205 +74,6 @@ class _Decision:
         yield from self._marked()
         yield from self._propose()
         yield UpdateTracking(tuple(self._notices()))
-
-    # Experiments, by state.
-
-    def _proposed(self, experiment: Experiment) -> None:
-        if experiment.objections:
-            reason = "; ".join(experiment.objections)
-            self._object(experiment, reason)
-        elif experiment.parent_inputs != self.snapshot.base.inputs and paused(self.snapshot) is None:
-            self._rebase(experiment)
-
-    def _object(self, experiment: Experiment, reason: str) -> None:
-        """A head that is no edit is a violation before anything runs."""
-        attempt = experiment.attempt.number + 1 if experiment.attempt else 1
-        request = self._unmeasured(experiment, attempt)
-        finding = Finding(Verdict.VIOLATION, Stage.SCREEN, reason)
-        line = write_verdict(self.draft, experiment, request, None, finding)
-        self.urgent = True
-        self.after.append(Publish(experiment.number, line, finding, None, fresh=True))
-        self.after.append(_close(experiment, line))
-
-    def _unmeasured(self, experiment: Experiment, attempt: int) -> Request:
-        """What a verdict without a measurement stands under: the head's own parent, so that it is found again."""
-        request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
-        inputs, parent = experiment.parent_inputs, experiment.parent
-        known = calibration_of(self.snapshot.ledger, inputs)
-        return request.model_copy(
-            update={"base": parent, "baseline": parent, "inputs": inputs, "calibration": known}
-        )
-
-    def _queued(self, experiment: Experiment) -> None:
-        attempt = experiment.attempt
-        if attempt is None:
-            return
-        if self.snapshot.stop:
-            if attempt.job is not None:
-                self.now.append(CancelJob(attempt.job.id))
-        elif attempt.job is None and paused(self.snapshot):
-            return
-        elif attempt.job is None and attempt.request is not None:
-            request = attempt.request.model_copy(update={"check_run": attempt.check_run})
-            self.now.append(Redispatch(request))
-        elif attempt.job is None:
-            # The check run's request cannot be read any more: nobody knows what would have been measured.
-            request = experiment_request(self.snapshot, experiment, attempt.number + 1, self.seed_key)
-            self.now.append(StartAttempt(experiment.number, experiment.head, request, attempt.check_run))
-
-    def _measuring(self, experiment: Experiment) -> None:
-        attempt = experiment.attempt
-        if attempt is None or attempt.job is None:
-            return
-        if self.snapshot.stop:
-            self.now.append(CancelJob(attempt.job.id))
-        elif attempt.status == "queued" and attempt.request is not None:
-            estimate = estimate_seconds(attempt.request)
-            job = attempt.job
-            self.now.append(MarkMeasuring(attempt.check_run, job.id, job.url, attempt.request, estimate))
-
-    def _measured(self, experiment: Experiment, cut_short: str = "") -> None:
-        attempt = experiment.attempt
-        if attempt is None or attempt.job is None:
-            return
-        request, job = attempt.request, attempt.job
-        if request is None:
-            request = self._unmeasured(experiment, attempt.number)
-            reason = "the request of this attempt cannot be read any more, so nobody knows what its runs mean"
-            judged = Judged(Finding(Verdict.INCONCLUSIVE, Stage.SCREEN, reason))
-        else:
-            judged = judge(request, job, cut_short)
-        if judged.finding is None:
-            if paused(self.snapshot) is None:
-                runs = job.record.facts if job.record else ()
-                again = resumed(request, runs)
-                self.now.append(StartAttempt(experiment.number, experiment.head, again, attempt.check_run))
-            return
-        line = write_verdict(self.draft, experiment, request, job, judged.finding)
-        self.urgent = True
-        if judged.incident:
-            write_incident(self.draft, line.key, judged.incident, experiment.number)
-        log = _last_log(job.record)
-        publish = Publish(
-            experiment.number, line, judged.finding, attempt.check_run, experiment.open, log=log
-        )
-        if not experiment.open:
-            # The outcome comes with the verdict, and then the experiment is out of sight: write it up before.
-            self.now.append(publish)
-            return
-        self.after.append(publish)
-        if line.verdict is not Verdict.KEEP:
-            self.after.append(_close(experiment, line))
-        else:
-            self.base_moves = True
-            if line.inputs == self.snapshot.base.inputs and self.snapshot.rules.merge != "shadow":
-                base = self.snapshot.base.sha
-                self.after.append(Promote(experiment.number, line, base, experiment.content))
-
-    def _dropped(self, experiment: Experiment) -> None:
-        line = self._line(experiment)
-        self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
-        self.now.append(_close(experiment, line))
-
-    def _kept(self, experiment: Experiment) -> None:
-        line = self._line(experiment)
-        base = self.snapshot.base
-        if self.snapshot.rules.merge == "shadow":
-            reason = "this loop runs in shadow mode: it measures and reports, and merges nothing"
-            self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
-            self.now.append(Close(experiment.number, Outcome.CLOSED, "pawl:keep", reason))
-        elif paused(self.snapshot) is not None:
-            self.base_moves = True  # as soon as it may
-        elif line.inputs == base.inputs:
-            self.base_moves = True
-            if not experiment.final:
-                self.now.append(Publish(experiment.number, line, None, _check_run(experiment), fresh=False))
-            self.now.append(Promote(experiment.number, line, base.sha, experiment.content))
-        else:
-            self._rebase(experiment)
-
-    def _held(self, experiment: Experiment) -> None:
-        reason = hold(self.snapshot, experiment)
-        if reason is None:
-            return
-        if reason.reason is HoldReason.CHECKS_PENDING:
-            self.base_moves = True
-            self.awaited = f"experiment {experiment.number} is kept and waits for the check {reason.detail}"
-        line = self._line(experiment)
-        self.now.append(Publish(experiment.number, line, None, None, fresh=False, held=reason))
-
-    def _promoted(self, experiment: Experiment) -> None:
-        self.base_moves = True
-        self.now.append(Merge(experiment.number, experiment.head, experiment.parent))
-
-    def _ended(self, experiment: Experiment) -> None:
-        """A pull request that is closed or merged, by Pawl or by a person, and whose outcome is not in the ledger."""
-        if any(orphan.request.number == experiment.number for orphan in self.snapshot.orphans):
-            return  # what ran on an earlier head of it is counted first: an outcome is the last word
-        attempt = experiment.attempt
-        if (
-            attempt is not None
-            and attempt.job is not None
-            and not _recorded(self.snapshot, experiment, attempt)
-        ):
-            if attempt.job.status != "completed":
-                self.now.append(CancelJob(attempt.job.id))
-                return
-            self._measured(experiment, "the pull request was closed before the measurement ended")
-        outcome = Outcome(self.states[experiment.number].value)
-        if experiment.branch_exists:
-            self.now.append(DeleteBranch(experiment.number))
-        self.draft.add(
-            OutcomeLine,
-            f"outcome:{experiment.number}",
-            experiment=experiment.number,
-            outcome=outcome,
-            commit=experiment.merge_commit or None,
-            by=experiment.ended_by,
-        )
-        self.urgent = self.urgent or outcome is not Outcome.CLOSED
-
-    def _orphaned(self, orphan: Orphan) -> None:
-        """A job on a head that somebody replaced: it is stopped, and what it ran is counted."""
-        if orphan.job.status != "completed":
-            self.now.append(CancelJob(orphan.job.id))
-            return
-        reason = "another commit was pushed while this one was measured"
-        self.now.append(CutOff(orphan.job.check_run, orphan.request, reason))
-        write_orphan(self.draft, orphan, reason)
-        self.urgent = True
-
-    def _rebase(self, experiment: Experiment) -> None:
-        """Bring an edit onto a base whose inputs have changed; it is measured there as a new attempt."""
-        base = self.snapshot.base
-        merged = merge_edit(experiment.parent_content, base.content, experiment.content)
-        if merged is None or merged == base.content:
-            what = "conflicts with" if merged is None else "is already contained in"
-            reason = f"the edit {what} what has reached {self.snapshot.rules.branch} since it was made"
-            self.now.append(Close(experiment.number, Outcome.SUPERSEDED, SUPERSEDED_LABEL, reason, say=True))
-        else:
-            carried = not self.snapshot.was_kept(experiment) or self._carried(
-                experiment.number, sha256(merged)
-            )
-            (self.now if carried else self.after).append(Rebase(experiment.number, base.sha, merged))
-
-    def _carried(self, number: int, content: str) -> bool:
-        """Whether the ledger says that this content is a kept edit's, to be sealed again and not screened; it will."""
-        inputs = self.snapshot.base.inputs
-        key = f"rebased:{number}:{content[:12]}:{inputs[:12]}"
-        if any(line.key == key for line in self.snapshot.ledger):
-            return True
-        self.draft.add(RebasedLine, key, experiment=number, content=content, inputs=inputs)
-        self.urgent = True
-        return False
-
-    def _line(self, experiment: Experiment) -> VerdictLine:
-        line = self.snapshot.verdict_of(experiment)
-        if line is None:
-            raise AssertionError(f"experiment {experiment.number} has no verdict on this base")
-        return line
-
-    # The loop.
 
     def _calibrated(self, calibrating: Calibrating) -> None:
         line = write_calibration(self.draft, calibrating)
@@ -470,17 +179,3 @@ class _Decision:
             yield f"no proposal: {snapshot.proposer_rests}"
         if self._exhausted() and not snapshot.experiments and not failing:
             yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"
-
-
-def _check_run(experiment: Experiment) -> int | None:
-    return experiment.attempt.check_run if experiment.attempt else None
-
-
-def _close(experiment: Experiment, line: VerdictLine) -> Close:
-    return Close(experiment.number, Outcome.CLOSED, f"pawl:{line.verdict}", line.reason)
-
-
-def _last_log(record: Record | None) -> str:
-    """Tail of the last candidate run's log, the one that decided."""
-    runs = [run for run in (record.runs if record else ()) if run.arm is Arm.CANDIDATE]
-    return runs[-1].log if runs else ""

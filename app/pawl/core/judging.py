@@ -129,14 +129,7 @@ def write_verdict(
         start=request.start,
         inputs_after=experiment.inputs_after,
         content=experiment.digest,
-        verdict=finding.verdict,
-        stage=finding.stage,
-        reason=finding.reason,
-        effect=finding.effect,
-        effect_sigma=finding.effect_sigma,
-        sigma=finding.sigma,
-        screen_z=finding.screen_z,
-        llr=finding.llr,
+        **_found(finding),
         hypothesis=experiment.hypothesis[:500],
         proposer=experiment.proposer,
         predicted=experiment.predicted,
@@ -165,16 +158,15 @@ def write_orphan(draft: Draft, orphan: Orphan, reason: str) -> None:
         # The tree that it would have made is not known any more, so its sealed runs stand for a base of their own.
         inputs_after=sha256(f"{request.inputs} with {request.candidate_digest}"),
         content=request.candidate_digest,
-        verdict=finding.verdict,
-        stage=finding.stage,
-        reason=finding.reason,
-        effect=finding.effect,
-        effect_sigma=finding.effect_sigma,
-        sigma=finding.sigma,
-        screen_z=finding.screen_z,
-        llr=finding.llr,
+        **_found(finding),
         seconds_in_budget=round(sum(run.seconds for run in runs), 3),
     )
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    """A finding as the fields of its line."""
+    names = ("verdict", "stage", "reason", "effect", "effect_sigma", "sigma", "screen_z", "llr")
+    return {name: getattr(finding, name) for name in names}
 
 
 def _measured(request: Request, runs: tuple[RunFact, ...], job: Job | None) -> dict[str, Any]:

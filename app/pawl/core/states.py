@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pawl.core.decision import Verdict
+from pawl.core.judging import verdict_key
+from pawl.core.ledger import Outcome
+from pawl.core.policy import hold
+from pawl.core.snapshot import Attempt, Experiment, Snapshot
+
+SUPERSEDED_LABEL = f"pawl:{Outcome.SUPERSEDED}"
+
 
 class State(StrEnum):
     """Where an experiment is. It is read from GitHub each time, never stored."""
@@ -57,3 +65,35 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.OVERRIDDEN: frozenset(),
 }
 """From each state those that one single event can lead to; a look that comes late may have missed some on the way."""
+
+
+def state_of(snapshot: Snapshot, experiment: Experiment) -> State:
+    """Where an experiment is, read from what GitHub shows."""
+    outcome = snapshot.outcomes().get(experiment.number)
+    if outcome is not None:
+        return State(outcome.outcome)
+    verdict = snapshot.verdict_of(experiment)
+    if not experiment.open:
+        if experiment.merged:
+            kept = verdict is not None and verdict.verdict is Verdict.KEEP
+            return State.MERGED if kept else State.OVERRIDDEN
+        return State.SUPERSEDED if SUPERSEDED_LABEL in experiment.labels else State.CLOSED
+    if verdict is not None:
+        if verdict.verdict is not Verdict.KEEP:
+            return State.DROPPED
+        if not (experiment.final and experiment.parent == snapshot.base.sha):
+            return State.KEPT
+        return State.HELD if hold(snapshot, experiment) else State.PROMOTED
+    attempt = experiment.attempt
+    if attempt is None or recorded(snapshot, experiment, attempt):
+        return State.PROPOSED
+    job = attempt.job
+    if job is None or job.status == "queued":
+        return State.QUEUED
+    return State.MEASURING if job.status == "in_progress" else State.MEASURED
+
+
+def recorded(snapshot: Snapshot, experiment: Experiment, attempt: Attempt) -> bool:
+    """Whether the ledger has the verdict of this attempt."""
+    key = verdict_key(experiment.number, experiment.head, attempt.number)
+    return any(line.key == key for line in snapshot.ledger)

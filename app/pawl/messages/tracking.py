@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pawl.core.calibration import calibration_of
-from pawl.core.decide import state_of
 from pawl.core.decision import Verdict
 from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
-from pawl.core.states import State
+from pawl.core.states import State, state_of
 from pawl.messages.figures import DETECTABLE, count, effect_shown, number
 from pawl.messages.progress import chart, last_outcomes, last_verdicts, progress_of, step_rows
 from pawl.messages.quoting import Safe, code, prose
