@@ -14,6 +14,7 @@ from lab_kit import Bench, bench, code, commit, evaluated
 from pawl.core.measurement import Record, RunStatus, Stage
 from pawl.lab import measure
 from pawl.lab.container import LABEL
+from pawl.lab.watching import _engine_seconds
 
 pytestmark = pytest.mark.docker
 
@@ -258,3 +259,10 @@ def test_containers_of_a_dead_job_are_removed_by_the_next(
     assert left(engine) == []
     record = Record.model_validate_json((tmp_path / "out" / "record.json").read_bytes())
     assert [run.status for run in record.runs] == [RunStatus.OK, RunStatus.STARTED]
+
+
+def test_a_container_that_ends_at_once_took_no_negative_time() -> None:
+    """The engine's two stamps crossed by a millisecond once, and the record refused the run that they belonged to."""
+    state = {"StartedAt": "2026-11-22T23:08:13.123456789Z", "FinishedAt": "2026-11-22T23:08:13.122304Z"}
+    assert _engine_seconds(state, 0.4) == 0.0
+    assert _engine_seconds({**state, "FinishedAt": "2026-11-22T23:08:14.123456Z"}, 1.3) == 1.0

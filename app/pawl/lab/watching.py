@@ -175,5 +175,6 @@ def _engine_seconds(state: dict[str, Any], outside: float) -> float:
         )
     except ValueError:
         return outside
-    inside = (end - start).total_seconds()
+    # The engine stamps both from outside: a container that ends at once can have ended a moment before it started.
+    inside = max(0.0, (end - start).total_seconds())
     return inside if abs(inside - outside) < CLOCKS_APART else outside
