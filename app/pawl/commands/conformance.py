@@ -19,8 +19,8 @@ from pawl.commands.assumptions import ASSUMPTIONS, Assumption
 from pawl.commands.probing import Failed, Ground, Skipped, redacted
 from pawl.commands.step import NAME
 from pawl.control.settings import API, SettingsError, api_address, read_settings
+from pawl.control.signing_in import app_of
 from pawl.github.app import App, Token
-from pawl.github.client import Pace
 from pawl.github.errors import GitHubError, NotFound
 
 Result = Literal["held", "failed", "skipped"]
@@ -107,9 +107,7 @@ def _ground(environment: Mapping[str, str], name: str, api: str | None) -> Groun
     try:
         if environment.get("PAWL_APP_ID"):
             settings = read_settings({"PAWL_WEBHOOK_SECRET": "unused", **environment}, api=api)
-            writes = settings.seconds_between_writes
-            pace = Pace(between_requests=min(0.25, writes), between_writes=writes)
-            app = App(settings.app_id, settings.private_key, settings.api, pace)
+            app = app_of(settings)
             client, address = app.repository(name), settings.api
         elif token := environment.get("GITHUB_TOKEN"):
             known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")

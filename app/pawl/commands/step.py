@@ -17,13 +17,13 @@ from pydantic import BaseModel
 from pawl.commands.serve import log_as_json
 from pawl.control.loops import Looked, RepositoryLoops
 from pawl.control.settings import API, SettingsError, api_address, read_settings
+from pawl.control.signing_in import app_of
 from pawl.control.thinking import Thinker
 from pawl.core.actions import Action, UpdateTracking
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
 from pawl.github.act import Actor
-from pawl.github.app import App, Token
-from pawl.github.client import Pace
+from pawl.github.app import Token
 from pawl.github.errors import GitHubError, Unobservable
 from pawl.github.view import RepositoryView
 
@@ -64,8 +64,7 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
             settings = read_settings({"PAWL_WEBHOOK_SECRET": "unused", **environment}, api=api)
         except SettingsError as error:
             raise StepError(error) from None
-        pace = Pace(between_writes=settings.seconds_between_writes)
-        client = App(settings.app_id, settings.private_key, settings.api, pace).repository(name)
+        client = app_of(settings).repository(name)
         seed_key = settings.seed_key
     elif token := environment.get("GITHUB_TOKEN"):
         known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")

@@ -17,11 +17,10 @@ from pawl.control.events import ALL, INSTALLATION_EVENTS, Event
 from pawl.control.loops import RepositoryLoops
 from pawl.control.queue import LookQueue, Workers
 from pawl.control.settings import Settings
+from pawl.control.signing_in import app_of
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
-from pawl.github.app import App
-from pawl.github.client import Pace
 from pawl.github.errors import NotFound, RateLimited
 from pawl.github.view import RepositoryView
 
@@ -50,11 +49,7 @@ class PawlApp:
         proposals: Executor | None = None,
     ) -> None:
         self.settings, self._clock, self._seconds = settings, clock, seconds
-        pace = Pace(
-            between_requests=min(0.25, settings.seconds_between_writes),
-            between_writes=settings.seconds_between_writes,
-        )
-        self.github = App(settings.app_id, settings.private_key, settings.api, pace)
+        self.github = app_of(settings)
         self.database = Database(settings.database)
         self.queue = LookQueue(seconds)
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
