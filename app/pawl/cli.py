@@ -25,6 +25,26 @@ Port = Annotated[
 ]
 Experiments = Annotated[int, typer.Option(min=1, help="Stop when this many experiments are concluded.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the results to this file, as JSON.")]
+ProposerName = Annotated[
+    str | None, typer.Option(help="Who proposes: search (no key needed), llm or command.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="For llm: anthropic:MODEL or openai:MODEL; the key is read from the environment."),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="For llm: another address that speaks that provider's language, such as a local model's."
+    ),
+]
+Coder = Annotated[
+    str | None,
+    typer.Option(
+        "--command",
+        help="For command: a coding agent, such as 'claude -p {prompt}', run here with your rights.",
+    ),
+]
 LoopName = Annotated[str | None, typer.Option("--loop", help="Only this loop.")]
 Clone = Annotated[Path, typer.Argument(help="A clone of the repository.")]
 
@@ -63,19 +83,29 @@ def root(
 @app.command()
 def demo(
     loop: Annotated[
-        str, typer.Option(help="packing (seconds, no dependency) or nanogpt (torch).")
+        str,
+        typer.Option(
+            help="packing (seconds, no dependency), nanogpt (torch) or harness (an agent to improve)."
+        ),
     ] = "packing",
     experiments: Experiments = 12,
     home: Home = Path(".pawl/demo"),
     port: Port = 0,
     json_file: JsonFile = None,
+    proposer: ProposerName = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    command: Coder = None,
 ) -> None:
     """Run a loop on an example, end to end, against a GitHub that fits in this process."""
-    from pawl.demo.run import run_demo
+    from pawl.demo.agent import AgentChoice
+    from pawl.demo.run import Terms, run_demo
     from pawl.demo.town import DemoError
 
+    terms = Terms(experiments, port, json_file, AgentChoice(proposer, model, base_url, command))
+
     try:
-        sys.exit(run_demo(loop, experiments, home, port, json_file))
+        sys.exit(run_demo(loop, home, terms))
     except (DemoError, OSError) as error:
         fail(error)
 
@@ -88,13 +118,20 @@ def try_(
     home: Annotated[Path | None, typer.Option(help="Folder that holds everything.")] = None,
     port: Port = 0,
     json_file: JsonFile = None,
+    proposer: ProposerName = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    command: Coder = None,
 ) -> None:
     """Run your own repository's loop on a copy; nothing of yours is changed, and the result can be taken home."""
-    from pawl.demo.run import run_try
+    from pawl.demo.agent import AgentChoice
+    from pawl.demo.run import Terms, run_try
     from pawl.demo.town import DemoError
 
+    terms = Terms(experiments, port, json_file, AgentChoice(proposer, model, base_url, command))
+
     try:
-        sys.exit(run_try(path, loop, experiments, home, port, json_file))
+        sys.exit(run_try(path, loop, home, terms))
     except (DemoError, OSError) as error:
         fail(error)
 
@@ -123,16 +160,20 @@ def serve(
     database: Annotated[str | None, typer.Option(help="PAWL_DATABASE, an SQLAlchemy address")] = None,
     host: Annotated[str | None, typer.Option(help="PAWL_HOST")] = None,
     port: Annotated[int | None, typer.Option(help="PAWL_PORT")] = None,
+    print_credentials: Annotated[
+        bool,
+        typer.Option("--print-credentials", help="Print a new App's credentials, and keep none of them."),
+    ] = False,
 ) -> None:
-    """Run the App: webhooks in, GitHub's API out. The webhook secret is read from PAWL_WEBHOOK_SECRET."""
+    """Run the App: webhooks in, GitHub's API out. Without an App it serves /setup, where you register one."""
     import os
 
-    from pawl.commands.serve import serve as serve_app
-    from pawl.control.settings import SettingsError, read_settings
+    from pawl.commands.serve import start
+    from pawl.control.errors import SettingsError
 
     given = {"app_id": app_id, "private_key_file": private_key_file, "api": api, "database": database}
     try:
-        serve_app(read_settings(os.environ, **given, host=host, port=port))
+        start(os.environ, {**given, "host": host, "port": port}, print_credentials)
     except SettingsError as error:
         fail(error, 2)
 

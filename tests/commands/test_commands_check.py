@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from pawl.commands.check import run_check
-from pawl.commands.cost import RUNS_PER_KEEP, cost_from_ledger
-from pawl.commands.history import History
+from pawl.commands.check import _cost_sentences, run_check
+from pawl.commands.check_agent import thinking_of
+from pawl.commands.cost import RUNS_PER_KEEP, Cost, cost_from_ledger
+from pawl.commands.history import History, table
 from pawl.commands.scaffold import workflow
 from pawl.core.config import SELECT
 from pawl.core.config_file import parse_config
-from pawl.core.ledger import GENESIS, CalibrationLine
+from pawl.core.ledger import GENESIS, CalibrationLine, Outcome, OutcomeLine, SpendLine
 from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage
 from pawl.core.noise import upper_sigma
 
@@ -329,3 +330,155 @@ def test_the_ledger_tells_the_cost_of_the_present_rules_alone() -> None:
     assert cost.sigma == pytest.approx(1.29099, rel=1e-4)
     other = rules.model_copy(update={"budget": 6.0})
     assert cost_from_ledger(history, other) is None
+
+
+LLM = "    agent:\n      proposer: llm\n      model: anthropic:claude-sonnet-4-5\n"
+CODER = "    agent:\n      proposer: command\n      command: no-such-coder -p {prompt}\n"
+HARNESS = (
+    LOOP.replace("goal: minimize", "goal: maximize")
+    + EVALUATED
+    + "    tasks: {trajectories: out, model: {command: x}}\n"
+)
+EVERY_TASKS = "tasks: {trajectories: out, model: {command: x}}"
+
+
+@pytest.fixture(autouse=True)
+def _no_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "PAWL_MODEL_ADDRESSES",
+        "PAWL_MODEL_KEYS",
+        "PAWL_ALLOW_COMMANDS",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("rules", "level", "said"),
+    [
+        (LOOP + LLM, "warning", "there is no key for anthropic:claude-sonnet-4-5"),
+        (LOOP + LLM, "warning", "no cap is set"),
+        (LOOP + LLM + "      base_url: http://127.0.0.1:9/v1\n", "warning", "PAWL_MODEL_ADDRESSES"),
+        (LOOP + LLM + "      base_url: http://127.0.0.1:9/v1\n", "warning", "no price is known for"),
+        (LOOP + LLM.replace("claude-sonnet-4-5", "unheard-of"), "warning", "no price is known for anthropic:unheard-of"),
+        (
+            LOOP + LLM.replace("claude-sonnet-4-5", "unheard-of") + "      money: {per_day: 1}\n",
+            "warning",
+            "and the caps in agent.money cannot hold",
+        ),
+        (LOOP + LLM + "      money: {per_day: 0.1}\n", "warning", "nothing might ever be proposed"),
+        (LOOP + LLM + "      money: {per_proposal: 0.5}\n", "warning", "many would be cut off before their edit"),
+        (LOOP + CODER, "warning", "PAWL_ALLOW_COMMANDS=1"),
+        (LOOP + CODER, "warning", "no-such-coder, which is not on this machine's PATH"),
+        (LOOP + CODER + "      money: {per_day: 1}\n", "advice", "reports nothing is not stopped"),
+        (LOOP + "    agent: {money: {per_day: 1}}\n", "advice", "money and prices are not read"),
+        (LOOP + "    agent: {pin: x-1}\n", "warning", "agent.pin holds nothing here"),
+        (LOOP + LLM + "      pin: x-1\n", "advice", "holds the meta-agent alone"),
+        (HARNESS.replace(EVERY_TASKS, "tasks: {}") + LLM + "      pin: x\n", "warning", "agent.pin cannot hold the task"),
+        (HARNESS.replace(EVERY_TASKS, "tasks: {}"), "warning", "so the task agent reaches none"),
+        (HARNESS.replace(EVERY_TASKS, "tasks: {}"), "advice", "sees which practice tasks fail, and not why"),
+        (HARNESS, "advice", "a loop needs llm or command"),
+        (HARNESS.replace("command: x", "command: python model.py"), "error", "tasks.model.command names loop/model.py"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_meta_agent_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rules: str, level: str, said: str
+) -> None:
+    files: dict[str, str | bytes | None] = {".github/pawl.yml": rules, "loop/evaluate.py": EVALUATOR}
+    code, findings, _ = checked(clone(tmp_path / "r", files), capsys)
+    assert any(said in message for message in levels(findings, level)), findings
+    assert code == (level == "error")
+
+
+def test_a_meta_agent_that_may_be_asked_and_is_capped_is_no_reason_to_worry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-not-shown")
+    path = clone(
+        tmp_path / "r", {".github/pawl.yml": LOOP + LLM + "      money: {per_proposal: 2, per_day: 20}\n"}
+    )
+    code, findings, _ = checked(path, capsys)
+    assert (code, levels(findings, "warning")) == (0, [])
+    assert run_check(path, None, 0, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "at most $2" in said
+    assert "as many as the caps allow" in said
+    assert "sk-not-shown" not in said
+
+
+def test_variables_that_cannot_be_used_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAWL_ALLOW_COMMANDS", "yes")
+    code, findings, _ = checked(clone(tmp_path / "r", {}), capsys)
+    assert code == 1
+    assert "PAWL_ALLOW_COMMANDS is 1 or nothing" in findings[0]["message"]
+
+
+def test_the_cost_of_proposals_follows_the_pace_of_the_loop_up_to_the_caps() -> None:
+    prices = "      prices: {input: 10, output: 100}\n"
+    prices += "      context_tokens: 10000\n      turns: 2\n      answer_tokens: 1000\n"
+    rules = parse_config(LOOP + LLM + prices).loops["demo"]
+    ran = Cost("demo", "measured", 3, seconds_run=90.0, seconds_outside=10.0)
+    found = thinking_of("demo", rules, ran)
+    assert found is not None
+    assert (found.requests, found.tokens_in, found.tokens_out) == (2, 10_000 + 10_000 + 2500, 2000)
+    assert found.money == pytest.approx(0.225 + 0.2)
+    assert found.proposals_day == pytest.approx(864 * 700 / 1082)
+    assert found.money_day == pytest.approx(found.proposals_day * 0.425)
+    assert (found.paced, thinking_of("demo", rules, None).paced) == (True, False)  # type: ignore[union-attr]
+    capped = parse_config(LOOP + LLM + prices + "      money: {per_day: 50, per_month: 280}\n").loops["demo"]
+    limited = thinking_of("demo", capped, ran)
+    assert limited is not None
+    assert limited.money_day == pytest.approx(10)
+    assert limited.proposals_day == pytest.approx(10 / 0.425)
+    assert "as many as the caps allow; the machine could measure 559" in dict(limited.sentences())["day"]
+    assert thinking_of("demo", parse_config(LOOP).loops["demo"], ran) is None
+
+
+def test_the_ledger_s_table_tells_what_was_spent() -> None:
+    def spend(seq: int, **changes: Any) -> SpendLine:
+        values = {
+            "seq": seq,
+            "prev": GENESIS,
+            "loop": "demo",
+            "key": f"spend:{seq}",
+            "at": f"2026-01-0{seq}T00:00:00+00:00",
+        }
+        told = {
+            "experiment": 1,
+            "proposer": "llm",
+            "tokens_in": 1000,
+            "tokens_out": 50,
+            "money": 0.5,
+            "seconds": 20.0,
+        }
+        return SpendLine(**{**values, **told, **changes})
+
+    merged = OutcomeLine(
+        seq=3,
+        prev=GENESIS,
+        loop="demo",
+        key="o",
+        at="2026-01-03T00:00:00+00:00",
+        experiment=1,
+        outcome=Outcome.MERGED,
+    )
+    lines = (spend(1, proposed=False, reason="no edit"), spend(2), merged)
+    told = table(History("demo", lines, Path(), ""))
+    assert "2 proposals (1 without an edit): 2,000 tokens in, 100 out, for $1.00, in 40s" in told
+    assert "$1.00 for each experiment" in told
+    assert "$1.00 for each kept improvement" in told
+    assert "spent" not in table(History("demo", (merged,), Path(), ""))
+
+
+def test_a_loop_over_a_harness_is_told_nothing_of_sigma() -> None:
+    rules = parse_config(HARNESS).loops["demo"]
+    for sigma in (0.0, 0.1):
+        cost = Cost("demo", "measured", 3, 0.4, sigma, 2, seconds_run=4.0)
+        told = dict(_cost_sentences(cost, rules))
+        assert set(told) == {"metric", "run", "start"}
+        assert told["metric"].startswith(
+            "loss = 0.4 from 3 baseline runs here; tasks fixed and broken decide"
+        )

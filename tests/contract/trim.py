@@ -28,6 +28,7 @@ POST /app/installations/{{installation_id}}/access_tokens
 GET /app/hook/deliveries
 GET /app/hook/deliveries/{{delivery_id}}
 POST /app/hook/deliveries/{{delivery_id}}/attempts
+POST /app-manifests/{{code}}/conversions
 GET /installation/repositories
 GET /rate_limit
 GET /meta
@@ -54,6 +55,7 @@ GET {R}/git/blobs/{{file_sha}}
 GET {R}/contents/{{path}}
 PUT {R}/contents/{{path}}
 GET {R}/compare/{{basehead}}
+GET {R}/tarball/{{ref}}
 GET {R}/commits
 GET {R}/commits/{{ref}}
 GET {R}/commits/{{ref}}/status

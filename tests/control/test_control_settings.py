@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from pawl.commands import serve as serving
-from pawl.control.settings import Settings, SettingsError, read_settings
+from pawl.control.errors import SettingsError
+from pawl.control.settings import Settings, read_settings
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nSECRETKEY\n-----END RSA PRIVATE KEY-----\n"
 ENVIRONMENT = {"PAWL_APP_ID": "7", "PAWL_PRIVATE_KEY": KEY, "PAWL_WEBHOOK_SECRET": "hush"}
@@ -100,7 +102,7 @@ def test_a_key_that_is_none_ends_serving_in_a_sentence(tmp_path: Path) -> None:
     level = logging.getLogger().level
     try:
         with pytest.raises(SettingsError, match="private key cannot be used") as caught:
-            serving.serve(settings)
+            serving.serve(settings, threading.Event())
     finally:
         logging.getLogger().setLevel(level)
     assert "SECRETKEY" not in str(caught.value)

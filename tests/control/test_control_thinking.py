@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import core_builders as build
 import pytest
 import structlog
 
-from pawl.control.thinking import TRIES, Thinker, Thought, context_of, think
+from pawl.control.contexts import context_of
+from pawl.control.thinking import TRIES, Thinker, Thought, think
 from pawl.core.decision import Verdict
 from pawl.core.edit import Edit
 from pawl.core.ledger import AnyLine, VerdictLine
 from pawl.core.measurement import Arm, Stage
 from pawl.core.snapshot import Base, Snapshot
-from pawl.meta.proposer import Context, NoProposal
+from pawl.meta.proposer import Context, NoProposal, Proposal
 
 SOURCE = "RATE = 1.0\n"
 EDIT = Edit("RATE = 2.0\n", "double the rate", "test", None, {"RATE": 2.0})
@@ -35,6 +37,7 @@ class Offers:
     """A proposer that hands in one thing after another, the last one again and again."""
 
     name = "offers"
+    reads = True
 
     def __init__(self, *things: Any) -> None:
         self._things = list(things)
@@ -45,7 +48,7 @@ class Offers:
         thing = self._things.pop(0) if len(self._things) > 1 else self._things[0]
         if isinstance(thing, Exception):
             raise thing
-        return thing
+        return Proposal(thing) if isinstance(thing, Edit) else thing
 
 
 def snapshot(*lines: AnyLine) -> Snapshot:
@@ -53,12 +56,20 @@ def snapshot(*lines: AnyLine) -> Snapshot:
     return Snapshot("us/loop", "loop", build.rules(), base, ledger=lines)
 
 
+def thinks(proposer: Offers, shown: Snapshot, number: int) -> Thought:
+    return think(proposer, shown, number, None, NOW)
+
+
+def shown_of(seen: Snapshot, number: int) -> Context:
+    return context_of(seen, number, None, NOW)
+
+
 def test_a_good_edit_is_taken() -> None:
-    assert think(Offers(EDIT), snapshot(), 1) == Thought(1, build.SHA, EDIT)
+    assert thinks(Offers(EDIT), snapshot(), 1) == Thought(1, build.SHA, Proposal(EDIT))
 
 
 def test_nothing_to_propose_is_a_reason() -> None:
-    thought = think(Offers(NoProposal("the space is empty")), snapshot(), 3)
+    thought = thinks(Offers(NoProposal("the space is empty")), snapshot(), 3)
     assert (thought.edit, thought.reason, thought.number) == (None, "the space is empty", 3)
 
 
@@ -67,7 +78,7 @@ def test_nothing_to_propose_is_a_reason() -> None:
 )
 def test_a_proposer_that_fails_is_named_without_its_words(error: Exception) -> None:
     """What an error says may hold anything, a key too; it is for the log alone."""
-    thought = think(Offers(error), snapshot(), 1)
+    thought = thinks(Offers(error), snapshot(), 1)
     assert thought.edit is None
     assert thought.reason == f"the proposer offers failed ({type(error).__name__})"
 
@@ -89,7 +100,7 @@ def test_a_proposer_that_fails_is_named_without_its_words(error: Exception) -> N
 def test_rubbish_is_refused_in_a_sentence(rubbish: Any) -> None:
     """It used to raise where nobody caught it: the loop was never proposed for again."""
     proposer = Offers(rubbish)
-    thought = think(proposer, snapshot(), 1)
+    thought = thinks(proposer, snapshot(), 1)
     assert thought.edit is None
     assert "offered no edit that may be made" in thought.reason
     assert len(proposer.asked) == TRIES
@@ -108,10 +119,11 @@ def test_rubbish_is_refused_in_a_sentence(rubbish: Any) -> None:
 )
 def test_an_edit_against_the_rules_is_offered_again_and_not_opened(content: str) -> None:
     wrong = Edit(content, "h", "test")
-    assert think(Offers(wrong), snapshot(), 1).edit is None
-    assert think(Offers(wrong, wrong, EDIT), snapshot(), 1).edit == EDIT
+    assert thinks(Offers(wrong), snapshot(), 1).edit is None
+    assert thinks(Offers(wrong, wrong, EDIT), snapshot(), 1).edit == EDIT
 
 
+NOW = datetime(2026, 5, 4, tzinfo=UTC)
 SECRETS = (0.6180339, 1.7724538, 2.7182818, 3.1415926, 9.8696044)
 
 
@@ -138,7 +150,7 @@ def test_a_proposer_sees_no_sealed_number_and_no_exact_effect(reason: str, verdi
         reason, verdict, stage=Stage.SEAL, effect=SECRETS[0], effect_sigma=SECRETS[3], sigma=SECRETS[4],
         screen_z=SECRETS[3], llr=SECRETS[2],
     )  # fmt: skip
-    context = context_of(snapshot(line), 2)
+    context = shown_of(snapshot(line), 2)
     (tried,) = context.tried
     assert tried.gain == 3.0
     assert tried.verdict == verdict
@@ -150,12 +162,12 @@ def test_a_proposer_sees_no_sealed_number_and_no_exact_effect(reason: str, verdi
 def test_a_gain_is_coarse_and_bounded() -> None:
     for effect_sigma, gain in ((0.24, 0.0), (0.26, 0.5), (-1.3, -1.5), (1e300, 99.0), (-1e300, -99.0)):
         line = measured("r", Verdict.DISCARD, effect_sigma=effect_sigma)
-        assert context_of(snapshot(line), 2).tried[0].gain == gain
+        assert shown_of(snapshot(line), 2).tried[0].gain == gain
 
 
 def test_a_reason_without_runs_keeps_its_names() -> None:
     line = build.History().verdict(1, verdict="violation", reason="it also changes model_v2.py")
-    assert context_of(snapshot(line), 2).tried[0].reason == "it also changes model_v2.py"
+    assert shown_of(snapshot(line), 2).tried[0].reason == "it also changes model_v2.py"
 
 
 class Later(Executor):
@@ -187,7 +199,7 @@ def test_one_proposal_at_a_time_until_it_is_taken() -> None:
     thinker.submit(proposer, snapshot(), 2)
     assert not later.waiting
     assert thinker.busy("loop")
-    assert thinker.take("loop") == Thought(1, build.SHA, EDIT)
+    assert thinker.take("loop") == Thought(1, build.SHA, Proposal(EDIT))
     assert thinker.take("loop") is None
     assert not thinker.busy("loop")
     assert len(proposer.asked) == 1

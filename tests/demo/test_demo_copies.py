@@ -12,7 +12,7 @@ from rich.console import Console
 from pawl.core.config import CONFIG_PATH, Metric
 from pawl.core.config_file import parse_config
 from pawl.demo.results import results
-from pawl.demo.run import run_try
+from pawl.demo.run import Terms, run_try
 from pawl.demo.screen import header, tell_end
 from pawl.demo.town import DemoError, Town, limited
 
@@ -93,7 +93,7 @@ def test_results_that_cannot_be_written_are_said_before_the_run(tmp_path: Path) 
     (tmp_path / CONFIG_PATH).parent.mkdir()
     (tmp_path / CONFIG_PATH).write_text(TWO)
     with pytest.raises(DemoError, match="--json"):
-        run_try(tmp_path, None, 1, tmp_path / "home", 0, tmp_path / "no" / "folder.json")
+        run_try(tmp_path, None, tmp_path / "home", Terms(1, json_file=tmp_path / "no" / "folder.json"))
 
 
 def test_the_last_words_name_commands_only_where_there_is_a_ledger_to_check() -> None:

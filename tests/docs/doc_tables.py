@@ -27,7 +27,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 COMMAND = "python tests/docs/doc_tables.py"
 UNWRITTEN = "(say what it is for)"
 
-VARIABLES = {field.name: f"PAWL_{field.name.upper()}" for field in fields(Settings)} | {
+SETTINGS = [field for field in fields(Settings) if field.name != "means"]  # docs/agents.md tells of those
+VARIABLES = {field.name: f"PAWL_{field.name.upper()}" for field in SETTINGS} | {
     "private_key": "PAWL_PRIVATE_KEY_FILE"
 }
 FACETS = {
@@ -86,7 +87,7 @@ def settings() -> Rows:
         VARIABLES[field.name]: "required"
         if field.default is MISSING
         else f"`{field.default}`".replace(".0`", "`")
-        for field in fields(Settings)
+        for field in SETTINGS
     }
 
 

@@ -19,6 +19,7 @@ PAGES = (
     "decision.md",
     "troubleshooting.md",
     "app.md",
+    "agents.md",
     "github-assumptions.md",
 )
 

@@ -48,7 +48,7 @@ from pawl.core.verifying import verify
 from pawl.localhub import Hub, HubServer
 from pawl.localhub.faults import Faults
 from pawl.messages.tracking import tracking_title
-from pawl.meta.proposer import Context, NoProposal
+from pawl.meta.proposer import Context, NoProposal, Proposal
 from pawl.web import Door, create_app
 
 OWNER, LOOP = "octo", "aim"
@@ -115,14 +115,15 @@ class Script:
 
     aims: dict[int, float]
     name: str = "script"
+    reads: bool = False
 
-    def propose(self, context: Context) -> Edit:
+    def propose(self, context: Context) -> Proposal:
         aim = self.aims.get(context.number)
         if aim is None:
             raise NoProposal("the script ends here")
         lines = context.source.splitlines(keepends=True)
         text = "".join(f"AIM = {aim}\n" if line.startswith("AIM") else line for line in lines)
-        return Edit(text, f"aim at {aim}", self.name, None, {"AIM": aim})
+        return Proposal(Edit(text, f"aim at {aim}", self.name, None, {"AIM": aim}))
 
 
 class FailingWrites(Faults):
@@ -161,7 +162,7 @@ class Process:
     def client(self) -> FlaskClient:
         """The App's front door."""
         secret = self.app.settings.webhook_secret
-        door = Door(secret, self.app.receive, self.app.ready, self.app.status)
+        door = Door(secret, self.app.receive, self.app.ready, self.app.status, self.app.metrics)
         return create_app(door).test_client()
 
 
@@ -255,7 +256,8 @@ class World:
         """Make the deliveries that wait, to the App's front door."""
         waiting = [item for item in self.hub.deliveries if item["key"] == "pending"]
         for item in waiting:
-            self.hub.store.save({**item, "key": "done"})
+            # Long ago, so that nobody asks for them again: what is lost here is lost.
+            self.hub.store.save({**item, "key": "done", "delivered_at": "2020-01-01T00:00:00Z"})
         for item in self.webhooks(waiting):
             data = json.dumps(item["payload"]).encode()
             process = self.processes[self.calls % len(self.processes)]
@@ -502,7 +504,7 @@ def faulty_world(
     world: World | None = None
     try:
         with pytest.MonkeyPatch.context() as patch, HubServer(hub, observer=observer) as server:
-            patch.setattr("pawl.control.loops.proposer_for", lambda rules: script)
+            patch.setattr("pawl.control.desk.proposer_for", lambda rules, means: script)
             world = World(server, home, hub.create_user(PERSON), script)
             world.start()
             yield world

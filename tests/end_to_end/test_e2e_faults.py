@@ -296,7 +296,7 @@ def test_a_forged_record_is_an_incident_that_a_person_ends(
     """The experiment is dropped, the next keep waits, and the resume label lets it in."""
     world.forge = lambda request, record: forged(record) if request.number == 2 else record
     world.hub.push_files(NAME, {".github/pawl.yml": config(3)}, "One more")
-    world.script.aims[3] = BETTER
+    world.script.aims[3] = BETTER + 1  # what was tried is not proposed again
     world.settle()
     assert world.verdicts()[2] == ["inconclusive"]
     assert [line.experiment for line in world.lines() if isinstance(line, IncidentLine)] == [2]

@@ -12,14 +12,15 @@ from pawl.core.config_file import parse_config
 AUTORESEARCH = Path(__file__).parents[1] / "fixtures" / "autoresearch"
 
 
-@pytest.mark.parametrize("example", ["packing", "nanogpt"])
+@pytest.mark.parametrize("example", ["packing", "nanogpt", "harness"])
 def test_examples_are_repositories_whose_rules_pawl_reads(example: str) -> None:
     root = EXAMPLES / example
     config = parse_config((root / ".github" / "pawl.yml").read_text())
     loop = config.loops[example]
     assert (root / loop.edit).is_file()
     assert (root / loop.program_path).is_file()
-    assert loop.private_globs(frozenset(path.name for path in root.iterdir())) == ("evaluate.py",)
+    private = loop.private_globs(frozenset(path.name for path in root.iterdir()))
+    assert ("verify.py" if example == "harness" else "evaluate.py") in private
     assert (loop.merge, loop.accept) == ("auto", ("process-sandbox",))
 
 

@@ -17,6 +17,7 @@ from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
 from pawl.github.app import App
 from pawl.github.client import AT_ONCE
+from pawl.github.experiments import Opening
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
 from pawl.localhub import HubServer
@@ -190,7 +191,7 @@ class World:
         """Open the next experiment on the present base; returns its number."""
         snapshot = self.observe()
         number = snapshot.last_number + 1
-        self.actor.open_experiment(LOOP, self.rules, number, edit, snapshot.base.sha)
+        self.actor.open_experiment(Opening(LOOP, self.rules, number, edit, snapshot.base.sha))
         return number
 
     def settle(self) -> None:

@@ -24,6 +24,7 @@ from pawl.core.actions import (
 )
 from pawl.core.ledger import Outcome
 from pawl.github.errors import Moved, Refused, Unreachable
+from pawl.github.experiments import Opening
 
 
 def promoted(world: World) -> tuple[Merge, Any]:
@@ -85,8 +86,8 @@ def test_an_experiment_that_was_left_half_open_is_completed(world: World) -> Non
     assert world.open() == 2  # its number is used up
     tip = world.tip("main")
     assert tip is not None
-    assert world.actor.open_experiment(LOOP, world.rules, 1, edit("0.7"), tip)
-    assert not world.actor.open_experiment(LOOP, world.rules, 1, edit("0.7"), tip)
+    assert world.actor.open_experiment(Opening(LOOP, world.rules, 1, edit("0.7"), tip))
+    assert not world.actor.open_experiment(Opening(LOOP, world.rules, 1, edit("0.7"), tip))
     assert [e.parent for e in world.observe(fresh=True).experiments] == [tip, tip]
 
 

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from pawl.core.measurement import RECORD_LIMIT, Environment, Record
-from pawl.github.artifacts import BadRecord, read_record
+from pawl.core.measurement import RECORD_LIMIT, TRAJECTORIES_LIMIT, TRAJECTORY_LIMIT, Environment, Record
+from pawl.github.artifacts import BadRecord, Handed, read_handed
 
 RECORD = Record(request="a" * 64, key="1.1", environment=Environment(device="cpu", sandbox="process"))
 
@@ -24,7 +24,7 @@ def packed(files: dict[str, bytes | str]) -> bytes:
 
 def test_a_record_is_read_with_its_text() -> None:
     text = RECORD.model_dump_json(indent=1)
-    assert read_record(packed({"record.json": text})) == (RECORD, text)
+    assert read_handed(packed({"record.json": text})) == Handed(RECORD, text)
 
 
 def changed(**values: object) -> str:
@@ -48,7 +48,7 @@ def changed(**values: object) -> str:
 )
 def test_everything_else_is_refused_with_a_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadRecord, match=why):
-        read_record(data)
+        read_handed(data)
 
 
 def test_a_member_that_lies_about_its_size_is_not_unpacked() -> None:
@@ -60,7 +60,7 @@ def test_a_member_that_lies_about_its_size_is_not_unpacked() -> None:
         at = data.index(true)
         data[at : at + 4] = (100).to_bytes(4, "little")
     with pytest.raises(BadRecord):
-        read_record(bytes(data))
+        read_handed(bytes(data))
 
 
 def test_an_encrypted_member_is_refused() -> None:
@@ -68,4 +68,38 @@ def test_an_encrypted_member_is_refused() -> None:
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(signature) + offset] |= 1
     with pytest.raises(BadRecord, match="no zip"):
-        read_record(bytes(data))
+        read_handed(bytes(data))
+
+
+TOLD = {"candidate/sum-3": '{"steps": []}', "baseline/sum-3": "{}"}
+
+
+def test_trajectories_come_beside_the_record() -> None:
+    files = {"record.json": RECORD.model_dump_json(), "trajectories.json": json.dumps(TOLD)}
+    assert read_handed(packed(files)).trajectories == TOLD
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "no json",
+        "[]",
+        '{"candidate/sum-3": {"steps": []}}',
+        '{"candidate/../../x": "{}"}',
+        '{"seal/sum-3": "{}"}',
+        '{"candidate/sum-3": "\\ud800"}',
+        json.dumps({"candidate/a": "x" * (TRAJECTORY_LIMIT + 1)}),
+        json.dumps({f"candidate/a{number}": "x" * 2**20 for number in range(9)}),
+        "[" * 100_000,
+    ],
+)
+def test_trajectories_that_are_none_are_left_out_and_the_record_counts(told: str) -> None:
+    handed = read_handed(packed({"record.json": RECORD.model_dump_json(), "trajectories.json": told}))
+    assert (handed.record, handed.trajectories) == (RECORD, {})
+
+
+def test_trajectories_cannot_fill_the_memory() -> None:
+    """They would unpack to more than may be read: then nothing of the artifact is believed."""
+    files = {"record.json": RECORD.model_dump_json(), "trajectories.json": "0" * (2 * TRAJECTORIES_LIMIT + 1)}
+    with pytest.raises(BadRecord, match=r"trajectories\.json would unpack"):
+        read_handed(packed(files))

@@ -8,6 +8,7 @@ from github_kit import EDIT, LOOP, NAME, World, edit
 from pawl.core.ledger import check_chain, parse_lines
 from pawl.core.measurement import RunStatus
 from pawl.core.snapshot import Snapshot
+from pawl.github.experiments import Opening
 
 
 def fresh(world: World) -> Snapshot:
@@ -164,7 +165,7 @@ def test_an_answer_lost_at_any_write_changes_nothing(
             do()
 
         def open_it(number: int = number, change: object = change, base: str = snapshot.base.sha) -> None:
-            world.actor.open_experiment(LOOP, world.rules, number, change, base)  # type: ignore[arg-type]
+            world.actor.open_experiment(Opening(LOOP, world.rules, number, change, base))  # type: ignore[arg-type]
 
         lose("open")
         insist("open", open_it)

@@ -18,6 +18,7 @@ from pawl.core.ledger import (
     IncidentLine,
     Outcome,
     OutcomeLine,
+    SpendLine,
     VerdictLine,
     head_of,
 )
@@ -250,8 +251,23 @@ class Story:
             OutcomeLine(**self._next(f"outcome:{number}"), experiment=number, outcome=outcome, **changes)
         )
 
-    def incident(self, number: int, reason: str) -> None:
-        self.lines.append(IncidentLine(**self._next(f"incident:{number}"), experiment=number, reason=reason))
+    def incident(self, number: int, reason: str, **changes: Any) -> None:
+        key = self._next(f"incident:{number}")
+        self.lines.append(IncidentLine(**key, experiment=number, reason=reason, **changes))
+
+    def spent(self, experiment: int, **changes: Any) -> None:
+        values: dict[str, Any] = {
+            "proposer": "llm",
+            "models": ("claude-sonnet-4-5-20250929",),
+            "requests": 6,
+            "tokens_in": 52_000,
+            "tokens_cached": 40_000,
+            "tokens_out": 2100,
+            "money": 0.21,
+            "seconds": 63.0,
+        }
+        key = f"spend:{experiment}:{len(self.lines)}"
+        self.lines.append(SpendLine(**self._next(key), experiment=experiment, **{**values, **changes}))
 
     def audit(self, gain: float) -> None:
         self.lines.append(
@@ -319,3 +335,51 @@ def experiment(number: int, **changes: Any) -> Experiment:
         hypothesis="Tie the embeddings",
     )
     return replace(plain, **changes)
+
+
+HARNESS: dict[str, Any] = {
+    "edit": "examples/harness/agent.py",
+    "metric": {"name": "pass_rate", "goal": "maximize", "range": [0, 1]},
+    "predict": None,
+    "artifact": {"path": "answers.json", "format": "json"},
+    "evaluate": {"command": "python verify.py"},
+    "tasks": {"trajectories": "trajectories", "model": {"command": "python model.py"}},
+    "guards": None,
+    "agent": {
+        "proposer": "llm",
+        "model": "anthropic:claude-sonnet-4-5",
+        "money": {"per_proposal": 2, "per_day": 20, "per_month": 300},
+    },
+}
+
+
+def harness(**changes: Any) -> Request:
+    """An experiment of a loop over a harness."""
+    known = Calibration(sigma=0.05, dof=7, pool=(0.4,) * 8, device="a laptop")
+    return request(rules=rules(**{**HARNESS, **changes}), calibration=known, seeds=tuple(range(32)))
+
+
+def passing(
+    share: float, broken: int = 0, models: tuple[str, ...] = ("scripted-1",)
+) -> Callable[[Step], RunFact]:
+    """Runs of a candidate that fixes this share of the tasks that the baseline fails, and breaks so many others."""
+
+    def run(step: Step) -> RunFact:
+        split = {Stage.SCREEN: "practice", Stage.SEAL: SEAL}.get(step.stage, SELECT)
+        first = 100 * step.place
+        tasks = {f"{split}-{first + task}": float(task % 5 < 2) for task in range(20)}
+        if step.arm is Arm.CANDIDATE:
+            failed = [name for name, score in tasks.items() if not score]
+            passed = [name for name, score in tasks.items() if score]
+            tasks |= dict.fromkeys(failed[: round(share * len(failed))], 1.0)
+            tasks |= dict.fromkeys(passed[:broken], 0.0)
+        return RunFact(
+            **step.model_dump(),
+            status=RunStatus.OK,
+            metric={split: sum(tasks.values()) / len(tasks)},
+            seconds=4.0,
+            tasks=tasks,
+            models=models,
+        )
+
+    return run

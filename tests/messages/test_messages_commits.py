@@ -12,6 +12,7 @@ from messages_samples import HOSTILE, golden, request, verdict, with_gain
 from pawl.core.edit import Edit
 from pawl.messages.commits import EditNotes, edit_commit, final_commit, read_edit_commit
 from pawl.messages.pull_requests import pull_request_title
+from pawl.messages.quoting import one_line
 
 SKIPS = re.compile(
     r"\[\s*(skip ci|ci skip|no ci|skip actions|actions skip)\s*\]|skip-checks\s*:", re.IGNORECASE
@@ -99,6 +100,32 @@ def test_what_is_written_is_read_back(hypothesis: str, proposer: str, predicted:
     assert first.parameters == {"lr": predicted}
     assert again.predicted == first.predicted
     assert again.proposer == first.proposer
+
+
+@pytest.mark.parametrize(
+    ("model", "written"),
+    [
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5-20250929"),
+        ("accounts/x/models/qwen3:4b", "accounts/x/models/qwen3:4b"),
+        ("claude-sonnet-4-5@20250929", '"claude\\u002dsonnet\\u002d4\\u002d5\\u004020250929"'),
+        ("x #12 [skip ci] é", '"x\\u0020\\u002312\\u0020\\u005bskip\\u0020ci\\u005d\\u0020\\u00e9"'),
+    ],
+)
+def test_models_stand_in_the_commit_to_the_letter(model: str, written: str) -> None:
+    message = edit_commit("nanogpt", 12, edit(), ["first-1", model])
+    assert f"Pawl-Model: first-1\nPawl-Model: {written}\n" in message
+    assert read_edit_commit(message).models == ("first-1", model)
+
+
+@given(st.lists(st.text(max_size=40), max_size=12))
+def test_models_are_read_back_whatever_they_call_themselves(models: list[str]) -> None:
+    message = edit_commit("nanogpt", 12, edit(), models)
+    read = read_edit_commit(message).models
+    assert read == tuple(name for model in models[:8] if (name := one_line(model)))
+    assert read_edit_commit(message).parameters == {"lr": 3e-4, "warmup": 200.0}
+    assert len(SKIPS.findall(message)) == 1
+    assert not re.search(r"@\w|#\d", message)
+    assert read_edit_commit(edit_commit("nanogpt", 12, edit(), read)).models == read
 
 
 @given(st.text(max_size=300))

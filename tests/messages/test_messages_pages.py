@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 from messages_samples import (
+    HARNESS,
     HOSTILE,
     SIGMA,
     Story,
@@ -15,8 +17,10 @@ from messages_samples import (
     experiment,
     failing,
     golden,
+    harness,
     lying,
     measured,
+    passing,
     request,
     rules,
     sha,
@@ -37,7 +41,7 @@ from pawl.messages.checks import CheckOutput, calibrated, concluded, cut_off, me
 from pawl.messages.comments import closing_comment, comment_marker, experiment_comment
 from pawl.messages.holds import hold_text
 from pawl.messages.labels import LABELS, VERDICT_LABELS
-from pawl.messages.pull_requests import Proposal, pull_request_body
+from pawl.messages.pull_requests import Made, Proposal, pull_request_body
 from pawl.messages.rendering import LIMIT
 from pawl.messages.report import Report
 from pawl.messages.request_text import read_request
@@ -412,6 +416,129 @@ def test_the_chart_has_no_exponents_and_no_empty_range() -> None:
     assert not re.search(r"\de[+-]?\d", chart)
     low, high = re.search(r"y-axis \S+ (\S+) --> (\S+)", chart).groups()  # type: ignore[union-attr]
     assert float(low) < float(high)
+
+
+HARNESS_VERDICTS = {
+    "discard_screen": (passing(0.1), Verdict.DISCARD, Stage.SCREEN),
+    "discard_confirm": (
+        lambda step: passing(
+            0.8 if step.stage is Stage.SCREEN else 0.0, 0 if step.stage is Stage.SCREEN else 5
+        )(step),
+        Verdict.DISCARD,
+        Stage.CONFIRM,
+    ),
+    "keep": (passing(0.6, 1), Verdict.KEEP, Stage.SEAL),
+}
+
+
+@pytest.mark.parametrize("name", HARNESS_VERDICTS)
+def test_every_verdict_of_a_loop_over_a_harness(name: str) -> None:
+    run, wanted, stage = HARNESS_VERDICTS[name]
+    told = Story()
+    told.spent(12, proposed=False, reason="the edit does not apply", money=0.13)
+    told.spent(12)
+    line, finding = verdict(
+        harness(), run, told.lines, proposer="llm", models=("claude-sonnet-4-5-20250929",), predicted=0.2
+    )
+    assert (line.verdict, line.stage) == (wanted, stage)
+    text = experiment_comment(Report(line, finding, told.lines))
+    page(f"comment_harness_{name}.md", text)
+    check(f"check_harness_{name}.md", concluded(Report(line, finding, told.lines)))
+    golden(f"explain_harness_{name}.txt", explain(line, finding))
+    assert "2 proposals, 104,000 tokens in" in text
+    assert "$0.34" in text
+    for hidden in (SELECT, SEAL):
+        assert not re.search(rf"{hidden}-\d", text), "names of tasks that count stay on the runner"
+    assert ("not told" in text) is (name == "discard_confirm")
+
+
+@pytest.mark.parametrize(
+    ("pin", "meta", "task", "said"),
+    [
+        ("one-1", ("one-1",), ("one-1",), ""),
+        ("one-1", ("one-1",), ("two-1",), "That is not the pinned model alone:** `agent.pin` is `one-1`."),
+        ("one-1", ("two-1",), (), "That is not the pinned model alone"),
+        (None, ("one-1",), ("two-1",), "They are not the same model"),
+        (None, (), ("two-1",), ""),
+    ],
+)
+def test_models_that_do_not_fit_are_told(
+    pin: str | None, meta: tuple[str, ...], task: tuple[str, ...], said: str
+) -> None:
+    asked = harness(agent={**HARNESS["agent"], "pin": pin})
+    line, _ = verdict(asked, passing(0.1, models=task), models=meta)
+    text = experiment_comment(Report(line))
+    assert all(f"answered by `{model}`" in text for model in (*meta, *task))
+    assert said in text
+    if not said:
+        assert "not the" not in text.split("answered by")[1]
+
+
+def test_a_model_that_changed_between_runs_is_told() -> None:
+    def run(step: Step) -> RunFact:
+        return passing(0.1, models=("one-1",) if step.arm is Arm.BASELINE else ("two-1",))(step)
+
+    line, _ = verdict(harness(), run)
+    assert "Not all runs had the same model" in experiment_comment(Report(line))
+
+
+def test_tracking_tells_what_proposing_costs() -> None:
+    told = story()
+    for number in range(1, 10):
+        told.spent(number)
+    told.spent(10, proposed=False, reason="no edit", money=None)
+    notice = "no proposal: the meta-agent has spent $20.01 of the $20.00 that agent.money.per_day allows"
+    text = tracking_body(snapshot(told.lines, rules=rules(**HARNESS)), (notice,))
+    page("tracking_costs.md", text)
+    assert "| each of 3 kept improvements | 173,333 | 7,000 | $0.63 |" in text
+    assert "1 of 10 proposals" in text
+    assert "$20.00 a day, $18.11 of it are left" in text
+    bare = tracking_body(snapshot(told.lines, rules=rules(agent={"proposer": "command", "command": "x"})))
+    assert "No cap is set" in bare
+
+
+def test_another_model_than_the_pinned_one_stops_more_than_merging() -> None:
+    told = story()
+    told.incident(9, "agent.pin is one-1, and the task agent was answered by two-1", stops="loop")
+    text = tracking_body(
+        snapshot(told.lines), ("since experiment 9 the meta-agent's model answers as two-1",)
+    )
+    page("tracking_unpinned.md", text)
+    assert "Nothing is proposed, measured or merged, because of experiment 9" in text
+    assert "Measuring goes on" not in text
+    assert "- since experiment 9" in text
+
+
+def test_tracking_of_a_loop_that_costs_nothing_says_nothing_of_cost() -> None:
+    assert "What proposing costs" not in tracking_body(snapshot(story().lines))
+
+
+MADE = Made(
+    models=("claude-sonnet-4-5-20250929",),
+    requests=6,
+    tokens_in=52_000,
+    tokens_cached=40_000,
+    tokens_out=2100,
+    money=0.21,
+    seconds=63.0,
+    notes=("the agent changed evaluate.py too; that was dropped",),
+    trace='user: the context\nagent calls read_file {"path": "train.py"}\n  result: x = 1\nagent: done',
+    stored="refs/pawl/traces/nanogpt/12",
+)
+
+
+def test_pull_request_body_tells_how_the_edit_was_made() -> None:
+    page("pull_request_llm.md", pull_request_body(replace(PULL, proposer="llm", made=MADE)))
+    over_tasks = replace(PULL, rules=rules(**HARNESS), made=replace(MADE, money=None))
+    page("pull_request_harness.md", pull_request_body(over_tasks))
+
+
+def test_a_hostile_trace_changes_nothing_but_its_own_words() -> None:
+    made = Made((HOSTILE,) * 9, 1, 1, 1, 1, 1.0, 1.0, (HOSTILE,) * 99, HOSTILE * 90, HOSTILE)
+    text = pull_request_body(replace(PULL, hypothesis=HOSTILE * 30, made=made))
+    page("pull_request_made_hostile.md", text)
+    assert "FETCH_HEAD" not in text  # no ref of ours, so no command with it
+    assert not re.search(r"(?m)^/merge", text)
 
 
 def test_results_tsv() -> None:

@@ -13,7 +13,8 @@ from pawl.core.config import Limits, Loop, Metric
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit, objections
 from pawl.meta.literals import dials, rewrite
-from pawl.meta.proposer import Context, NoProposal, Tried
+from pawl.meta.means import Means
+from pawl.meta.proposer import Context, InFlight, NoProposal, Tried
 from pawl.meta.registry import proposer_for
 from pawl.meta.scale import REACH, coordinate, written
 
@@ -26,7 +27,9 @@ def context(source: str = SOURCE, number: int = 1, **more: object) -> Context:
 
 
 def propose(shown: Context) -> Edit:
-    return proposer_for(shown.rules).propose(shown)
+    edit = proposer_for(shown.rules, Means()).propose(shown).edit
+    assert edit is not None
+    return edit
 
 
 def history(count: int, source: str = SOURCE) -> tuple[Tried, ...]:
@@ -113,7 +116,7 @@ def test_values_far_outside_the_range_are_learned_from_all_the_same() -> None:
         Tried(number, "discard", {"LEARNING_RATE": 10.0**-number, "MOMENTUM": 1.5, "HIDDEN": 0.0}, -1.0)
         for number in range(1, 9)
     )
-    flying = ({"LEARNING_RATE": 1e3},)
+    flying = (InFlight(19, "", {"LEARNING_RATE": 1e3}),)
     assert propose(context(number=20, tried=far, in_flight=flying)).content != SOURCE
 
 

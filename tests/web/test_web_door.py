@@ -43,7 +43,7 @@ class Behind:
         )
 
     def door(self) -> Door:
-        return Door(SECRET, self.receive, lambda: self.is_ready, lambda: {"name": "pawl"})
+        return Door(SECRET, self.receive, lambda: self.is_ready, lambda: {"name": "pawl"}, lambda: b"")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_githubs_own_example_of_a_signature() -> None:
 @pytest.mark.parametrize("secret", ["", None])
 def test_without_a_secret_there_is_no_door(behind: Behind, secret: Any) -> None:
     with pytest.raises(ValueError, match="PAWL_WEBHOOK_SECRET"):
-        create_app(Door(secret, behind.receive, lambda: True, dict))
+        create_app(Door(secret, behind.receive, lambda: True, dict, bytes))
 
 
 def test_the_secret_does_not_show(behind: Behind) -> None:
@@ -219,9 +219,9 @@ def test_the_server_refuses_a_large_body_before_it_is_kept(tmp_path: Path) -> No
     database = f"sqlite:///{tmp_path / 'pawl.db'}"
     server = AppServer(Settings(known.id, known.private_key_pem, SECRET, database=database, port=0))
     try:
-        assert server._server.adj.max_request_body_size == MAX_BODY
+        assert server._server._server.adj.max_request_body_size == MAX_BODY
     finally:
-        server._server.close()
+        server._server.stop()
         server.app.database.close()
 
 
@@ -270,7 +270,7 @@ def test_a_fault_inside_is_answered_without_a_traceback(behind: Behind) -> None:
     def broken(name: str, guid: str, payload: Mapping[str, Any]) -> bool:
         raise RuntimeError(f"the secret is {SECRET}")
 
-    app = create_app(Door(SECRET, broken, lambda: True, dict))
+    app = create_app(Door(SECRET, broken, lambda: True, dict, bytes))
     app.logger.disabled = True
     answer = deliver(app.test_client(), BODY)
     assert answer.status_code == 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,17 +12,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from pawl.commands.check_agent import AgentCheck, Thinking, thinking_of
 from pawl.commands.check_loop import LoopCheck
 from pawl.commands.check_workflows import workflow_remarks
 from pawl.commands.checkout import Checkout, NotUsable, Places, Remark
 from pawl.commands.cost import Cost, cannot_measure_here, cost_from_ledger, measure_cost
 from pawl.commands.history import History, HistoryError, read_histories
+from pawl.control.errors import SettingsError
+from pawl.control.means import read_means
 from pawl.core.config import CONFIG_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.ledger import LedgerError
 from pawl.core.quantities import format_duration
 from pawl.lab import MeasureError
 from pawl.lab.output import plain
+from pawl.meta.means import Means
 
 STYLES = {"error": "bold red", "warning": "yellow", "advice": "cyan"}
 
@@ -35,15 +40,17 @@ def run_check(path: Path, loop: str | None, runs: int, as_json: bool) -> int:
         runs: baseline runs to measure here where no ledger tells the cost; 0 measures nothing.
         as_json: print findings and costs as one JSON object.
     """
-    check = _Check(loop, runs)
+    check = _Check(loop, runs, Means())
     try:
+        check.means = read_means(os.environ)
         check.look(path)
-    except (NotUsable, MeasureError) as error:
+    except (NotUsable, MeasureError, SettingsError) as error:
         check.remarks.append(Remark("error", str(error)))
     if as_json:
         found = {
             "findings": [remark.as_json() for remark in check.remarks],
             "cost": [cost.as_json() for cost in check.costs],
+            "proposals": [thinking.as_json() for thinking in check.thinking],
         }
         print(json.dumps(found, indent=2))  # noqa: T201
     else:
@@ -57,8 +64,11 @@ class _Check:
 
     only: str | None
     runs: int
+    means: Means
+    """What proposers may use, as far as this environment tells."""
     remarks: list[Remark] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
+    thinking: list[Thinking] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     """The end of what a failed baseline printed, by loop."""
     config: Config | None = None
@@ -83,7 +93,11 @@ class _Check:
                 found_here = list(LoopCheck(checkout, places, name, rules).remarks())
                 self.remarks += found_here
                 usable = all(remark.level != "error" for remark in found_here)
-                self.costs += self._cost(checkout, name, rules, histories.get(name), usable)
+                self.remarks += AgentCheck(places, name, rules, self.means).remarks()
+                told = list(self._cost(checkout, name, rules, histories.get(name), usable))
+                self.costs += told
+                thinking = thinking_of(name, rules, told[-1] if told else None)
+                self.thinking += [thinking] if thinking else []
 
     def _say(self, level: str, message: str, file: str = "", loop: str = "") -> None:
         assert level in ("error", "warning", "advice")
@@ -155,6 +169,10 @@ def _tell(console: Console, check: _Check) -> None:
         assert check.config is not None
         for label, sentence in _cost_sentences(cost, check.config.loops[name]):
             _line(console, "  ", label, "green", sentence)
+        for thinking in check.thinking:
+            if thinking.loop == name:
+                for label, sentence in thinking.sentences():
+                    _line(console, "  ", label, "green", sentence)
     errors = sum(remark.level == "error" for remark in check.remarks)
     console.print(
         Text(
@@ -185,7 +203,12 @@ def _cost_sentences(cost: Cost, rules: Loop) -> Iterator[tuple[str, str]]:
             yield "cost", f"unknown: {cost.source}"
         return
     whence = "from the ledger" if cost.source == "ledger" else f"from {cost.runs} baseline runs here"
-    if cost.sigma == 0:
+    if rules.task_agent:
+        yield (
+            "metric",
+            f"{name} = {cost.metric:.6g} {whence}; tasks fixed and broken decide, not the noise of runs (docs/decision.md)",
+        )
+    elif cost.sigma == 0:
         yield (
             "noise",
             f"none seen, {whence}: {name} = {cost.metric:.6g} every time, so one run and one repeat decide",
@@ -206,6 +229,8 @@ def _cost_sentences(cost: Cost, rules: Loop) -> Iterator[tuple[str, str]]:
     yield "run", f"{format_duration(cost.seconds_run)} each, and {outside}"
     assert cost.calibration_seconds is not None and cost.first_keep_hours is not None  # noqa: PT018
     yield "start", f"the first calibration is 8 runs: about {format_duration(cost.calibration_seconds)}"
+    if rules.task_agent:
+        return
     yield (
         "keep",
         f"about {_hours(cost.first_keep_hours)} of one machine ({cost.first_keep_runs:.0f} runs) to a first keep. An "

@@ -107,6 +107,8 @@ class LoopCheck:
         if rules.evaluate:
             commands["evaluate", "command"] = rules.evaluate.command
             commands["evaluate", "setup"] = rules.evaluate.setup
+        if rules.tasks and rules.tasks.model:
+            commands["tasks", "model", "command"] = rules.tasks.model.command
         for keys, command in commands.items():
             for path in self._files(command or ""):
                 if path not in self.checkout.by_path:

@@ -18,7 +18,8 @@ from pawl import __version__
 from pawl.commands.assumptions import ASSUMPTIONS, Assumption
 from pawl.commands.probing import Failed, Ground, Skipped, redacted
 from pawl.commands.step import NAME
-from pawl.control.settings import API, SettingsError, api_address, read_settings
+from pawl.control.errors import SettingsError
+from pawl.control.settings import API, api_address, read_settings
 from pawl.control.signing_in import app_of
 from pawl.github.app import App, Token
 from pawl.github.errors import GitHubError, NotFound

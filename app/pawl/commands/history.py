@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pawl.core.digest import sha256
@@ -14,13 +15,18 @@ from pawl.core.ledger import (
     AnyLine,
     Measured,
     OutcomeLine,
+    SpendLine,
     VerdictLine,
     experiment_folder,
     parse_lines,
 )
 from pawl.core.measurement import Record
+from pawl.core.spending import spending_of
 from pawl.core.verifying import Disagreement, finding_of, verify
 from pawl.messages import explain
+from pawl.messages.costs import cost_words, money_words
+from pawl.messages.figures import count
+from pawl.messages.scoring import score_words
 
 
 class HistoryError(Exception):
@@ -163,7 +169,21 @@ def table(history: History) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows
     ]
-    return "\n".join([f"loop {history.loop}", *body]) + "\n"
+    return "\n".join([f"loop {history.loop}", *body, *_spent(history)]) + "\n"
+
+
+def _spent(history: History) -> Iterator[str]:
+    """What proposals have cost, and how good their predictions were; nothing where neither is known."""
+    spent = [line for line in history.lines if isinstance(line, SpendLine)]
+    if spent:
+        total = spending_of(history.lines, datetime.fromisoformat(spent[-1].at))
+        without = f" ({total.without_edit} without an edit)" if total.without_edit else ""
+        yield f"spent        {count(total.proposals, 'proposal')}{without}: {cost_words(total)}"
+        for share, each in ((total.per_experiment, "experiment"), (total.per_kept, "kept improvement")):
+            if share is not None and total.unpriced < total.proposals:
+                yield f"             {money_words(share)} for each {each}"
+    if score := score_words(history.lines):
+        yield f"predictions  {score}"
 
 
 def explained(histories: Sequence[History], experiment: int) -> str:

@@ -6,75 +6,84 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from waitress.server import create_server
 
+from pawl.commands.register import Registration, register, unregistered
+from pawl.commands.server import WebServer
 from pawl.control.app import PawlApp
-from pawl.control.settings import Settings, SettingsError
-from pawl.web import MAX_BODY, Door, create_app
-
-THREADS = 8
+from pawl.control.errors import SettingsError
+from pawl.control.settings import Settings, credentials_file, read_place, read_settings
+from pawl.web import Door, create_app
 
 
 class AppServer:
     """The App behind its front door, on threads of this process.
 
-    Args:
-        settings: who the App is.
+    Raises:
+        ValueError: the settings make no App.
+        SettingsError: nobody can listen where they say.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.app = PawlApp(settings)
-        door = Door(settings.webhook_secret, self.app.receive, self.app.ready, self.app.status)
-        self._server = create_server(
-            create_app(door),
-            host=settings.host,
-            port=settings.port,
-            threads=THREADS,
-            ident="pawl",
-            max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
+        door = Door(
+            settings.webhook_secret, self.app.receive, self.app.ready, self.app.status, self.app.metrics
         )
-        self.port: int = getattr(self._server, "effective_port", settings.port)
-        self.address = f"http://{settings.host}:{self.port}"
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._server = WebServer(create_app(door), settings.host, settings.port, "web")
+        self.port, self.address = self._server.port, self._server.address
 
     def start(self) -> None:
         """Take deliveries, and look at every repository once."""
-        self._thread.start()
+        self._server.start()
         self.app.start()
 
     def stop(self) -> None:
         """Take no more deliveries, and let the looks that run end."""
-        self._server.close()
-        self._thread.join(5)
+        self._server.stop()
         self.app.stop()
 
 
-def serve(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM.
+def start(environment: Mapping[str, str], given: Mapping[str, object], show: bool = False) -> None:
+    """Run until SIGINT or SIGTERM. Where nothing says who the App is, `/setup` is served until there is one.
+
+    Args:
+        environment: variables.
+        given: options of the command line, which win.
+        show: print the credentials of a new App instead of keeping them, and end.
 
     Raises:
         SettingsError: it cannot start like this.
     """
     log_as_json()
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    file = credentials_file(environment)
+    if unregistered(environment, given) and not file.exists():
+        place = read_place(environment, **given)
+        if not register(Registration(place, file, show), ended.is_set) or show:
+            return
+    serve(read_settings(environment, **given), ended)
+
+
+def serve(settings: Settings, ended: threading.Event) -> None:
+    """Run the App until somebody ends it.
+
+    Raises:
+        SettingsError: it cannot start like this.
+    """
     try:
         server = AppServer(settings)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port}: {error}; set PAWL_HOST and PAWL_PORT"
-        ) from None
     except SQLAlchemyError as error:
         raise SettingsError(
             f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}"
         ) from None
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     server.start()
     structlog.get_logger(__name__).info("serving", address=server.address, api=settings.api)
     ended.wait()

@@ -15,8 +15,12 @@ import typer
 from pydantic import BaseModel
 
 from pawl.commands.serve import log_as_json
+from pawl.control.desk import Desk
+from pawl.control.errors import SettingsError
+from pawl.control.library import library_of
 from pawl.control.loops import Looked, RepositoryLoops
-from pawl.control.settings import API, SettingsError, api_address, read_settings
+from pawl.control.means import read_means
+from pawl.control.settings import API, api_address, read_settings
 from pawl.control.signing_in import app_of
 from pawl.control.thinking import Thinker
 from pawl.core.actions import Action, UpdateTracking
@@ -65,11 +69,12 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
         except SettingsError as error:
             raise StepError(error) from None
         client = app_of(settings).repository(name)
-        seed_key = settings.seed_key
+        seed_key, means = settings.seed_key, settings.means
     elif token := environment.get("GITHUB_TOKEN"):
         known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")
         try:
             address = api_address(api or known or API)
+            means = read_means(environment)
         except SettingsError as error:
             raise StepError(error) from None
         client = Token(token, api=address).repository(name)
@@ -82,7 +87,8 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
     else:
         raise StepError("sign in: set PAWL_APP_ID and PAWL_PRIVATE_KEY_FILE for the App, or GITHUB_TOKEN")
     view = RepositoryView(client)
-    return RepositoryLoops(name, view, Actor(view), thinker, seed_key, lambda: datetime.now(UTC))
+    desk = Desk(thinker, means, lambda snapshot: library_of(client, snapshot))
+    return RepositoryLoops(name, view, Actor(view), desk, seed_key, lambda: datetime.now(UTC))
 
 
 def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:

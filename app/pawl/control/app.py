@@ -13,15 +13,19 @@ import structlog
 
 from pawl import __version__
 from pawl.control.database import Database
-from pawl.control.events import ALL, INSTALLATION_EVENTS, Event
+from pawl.control.desk import Desk
+from pawl.control.events import ALL, INSTALLATION_EVENTS, SUBSCRIBED, Event
+from pawl.control.figures import Figures
+from pawl.control.library import library_of
 from pawl.control.loops import RepositoryLoops
+from pawl.control.missed import missed
 from pawl.control.queue import LookQueue, Workers
 from pawl.control.settings import Settings
 from pawl.control.signing_in import app_of
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
-from pawl.github.errors import NotFound, RateLimited
+from pawl.github.errors import GitHubError, NotFound, RateLimited
 from pawl.github.view import RepositoryView
 
 log = structlog.get_logger(__name__)
@@ -52,6 +56,7 @@ class PawlApp:
         self.github = app_of(settings)
         self.database = Database(settings.database)
         self.queue = LookQueue(seconds)
+        self.figures = Figures()
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
         self._repositories: dict[str, RepositoryLoops] = {}
         self._installed: dict[str, int] = {}
@@ -75,7 +80,10 @@ class PawlApp:
     def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
         """Take a delivery: one insert, and a note of what to look at. False if it was received before."""
         event = Event.read(name, payload)
-        if not self.database.receive(guid, name, event.action, event.repository, self._clock()):
+        fresh = self.database.receive(guid, name, event.action, event.repository, self._clock())
+        known = name if name in SUBSCRIBED | INSTALLATION_EVENTS else "other"
+        self.figures.deliveries.labels(known, "fresh" if fresh else "seen").inc()
+        if not fresh:
             return False
         log.info(
             "delivery", github_event=name, action=event.action, repository=event.repository, delivery_id=guid
@@ -125,9 +133,25 @@ class PawlApp:
                 loops.note(ALL)
             return [INSTALLATIONS, *self._repositories]
 
+    def metrics(self) -> bytes:
+        """Figures in Prometheus' text format."""
+        with self._guard:
+            self.figures.repositories.set(len(self._repositories))
+        self.figures.waiting.set(self.queue.due())
+        return self.figures.text()
+
     def _look(self, key: str) -> float | None:
+        with self.figures.looks.time():
+            try:
+                return self._one_look(key)
+            except Exception as error:
+                self.figures.failed_looks.labels(type(error).__name__).inc()
+                raise
+
+    def _one_look(self, key: str) -> float | None:
         if key == INSTALLATIONS:
             self._find_repositories()
+            self._ask_again()
             return None
         with self._guard:
             loops = self._repositories.get(key)
@@ -150,7 +174,7 @@ class PawlApp:
                 INSTALLATIONS
             )  # uninstalled, renamed or deleted: ask which repositories there are
             raise
-        return None
+        return loops.asks_again_in()
 
     def _find_repositories(self) -> None:
         """Ask GitHub where the App is installed; start looking at new repositories, and forget those that went."""
@@ -173,10 +197,21 @@ class PawlApp:
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())
 
+    def _ask_again(self) -> None:
+        """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""
+        try:
+            for attempt in missed(self.github.deliveries(), self._clock()):
+                self.github.redeliver(attempt)
+                self.figures.redelivered.inc()
+                log.info("asked for a lost delivery", attempt=attempt)
+        except GitHubError as error:
+            log.warning("lost deliveries were not asked for again", why=str(error))
+
     def _loops(self, name: str, installation: int) -> RepositoryLoops:
         repository = self.github.repository(name, installation)
         view = RepositoryView(repository, self.database.blobs(name))
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
+        desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(repository, snapshot))
         return RepositoryLoops(
-            name, view, Actor(view, self._seconds), thinker, self.settings.seed_key, self._clock
+            name, view, Actor(view, self._seconds), desk, self.settings.seed_key, self._clock, self.figures
         )

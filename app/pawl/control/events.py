@@ -25,6 +25,8 @@ _FACETS: dict[str, frozenset[Facet]] = {
 }
 _UNTOLD = frozenset({"requested"})
 """Actions that tell nothing Pawl does not know: it queued the job itself."""
+SUBSCRIBED = frozenset(_FACETS)
+"""Events that the App must be subscribed to; those about installations come without being asked for."""
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
 LONGEST = 200
 """Characters of a name; GitHub's own are shorter."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 
-from pawl.control.thinking import Thinker, Thought
-from pawl.core.actions import Action, Merge, Propose, UpdateTracking
+from pawl.control.desk import Desk
+from pawl.control.figures import Figures
+from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
+from pawl.core.actions import Action, Append, KeepTraces, Merge, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
@@ -21,7 +23,6 @@ from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreac
 from pawl.github.facets import Facet
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
-from pawl.meta.registry import proposer_for
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +48,10 @@ class RepositoryLoops:
         name: ``owner/name``.
         view: the cached facets of the repository.
         actor: what applies actions to it.
-        thinker: where proposals are made.
+        desk: where proposals are made, and with what.
         seed_key: the secret from which seeds are drawn.
         clock: the time now, with its zone.
+        figures: where what is done is counted.
     """
 
     def __init__(
@@ -57,16 +59,18 @@ class RepositoryLoops:
         name: str,
         view: RepositoryView,
         actor: Actor,
-        thinker: Thinker,
+        desk: Desk,
         seed_key: bytes,
         clock: Callable[[], datetime],
+        figures: Figures | None = None,
     ) -> None:
-        self.name, self.view, self._actor, self._thinker = name, view, actor, thinker
+        self._figures = figures or Figures()
+        self.name, self.view, self._actor, self._desk = name, view, actor, desk
+        self._thinker = desk.thinker
         self._seed_key, self._clock = seed_key, clock
         self._stale: set[Facet] = set()
         self._noting = threading.Lock()
-        self._resting: dict[str, Thought] = {}
-        """Loops whose proposer had nothing to offer, with what it had seen."""
+        self._rests = Rests()
         self._refusals: dict[str, str] = {}
         """Final commits that GitHub would not let into their branch, with its words; until something changes."""
         self.notices: dict[str, tuple[str, ...]] = {}
@@ -78,8 +82,15 @@ class RepositoryLoops:
             self._stale |= facets
 
     def thinking(self) -> bool:
-        """Whether a proposal is being made, or waits to be opened."""
-        return any(self._thinker.busy(loop) for loop in list(self.notices))
+        """Whether a proposal is being made, waits to be opened, or is to be asked for again after a while."""
+        busy = any(self._thinker.busy(loop) for loop in list(self.notices))
+        return busy or self._rests.next_at(self._clock()) is not None
+
+    def asks_again_in(self) -> float | None:
+        """Seconds until a proposer that had nothing to offer is asked again; none if none is."""
+        now = self._clock()
+        at = self._rests.next_at(now)
+        return (at - now).total_seconds() if at is not None else None
 
     def look(self, only: str | None = None) -> list[Looked]:
         """Look at every loop of the repository, or at one, and do what is to be done.
@@ -168,20 +179,17 @@ class RepositoryLoops:
 
     def _observe(self, loop: str, rules: Loop) -> Snapshot:
         snapshot = observe(self.view, loop, rules)
-        rest = self._resting.get(loop)
-        if rest is not None and (rest.base, rest.seen) != (snapshot.base.sha, len(snapshot.ledger)):
-            rest = self._resting.pop(loop, None) and None
         return replace(
             snapshot,
             proposing=self._thinker.busy(loop),
-            proposer_rests=rest.reason if rest is not None else "",
+            proposer_rests=self._rests.notice(snapshot, self._clock()),
             refusals=dict(self._refusals),
         )
 
     def _apply(self, action: Action, snapshot: Snapshot) -> bool:
         """Apply one action; whether it changed anything that another round could build on."""
         if isinstance(action, Propose):
-            self._thinker.submit(proposer_for(snapshot.rules), snapshot, action.number)
+            self._desk.ask(snapshot, action.number)
             return False
         try:
             changed = self._actor.apply(action, snapshot)
@@ -191,19 +199,30 @@ class RepositoryLoops:
             self._refusals[action.commit] = str(refused)
             changed = True
         if changed:
+            self._figures.actions.labels(type(action).__name__).inc()
             log.info("acted", repository=self.name, loop=snapshot.loop, action=type(action).__name__)
         return changed and not isinstance(action, UpdateTracking)
 
     def _open(self, loop: str, rules: Loop) -> None:
-        """Open the pull request of a proposal that has been made since the last look."""
+        """Write up the proposal that has been made since the last look: its cost, then its pull request and its trace."""
         thought = self._thinker.take(loop)
         if thought is None:
             return
-        if thought.edit is None:
-            self._resting[loop] = thought
-            return
+        snapshot = observe(self.view, loop, rules)
         try:
-            self._actor.open_experiment(loop, rules, thought.number, thought.edit, thought.base)
-        except (RateLimited, Unreachable):
+            lines = lines_of(thought, snapshot, self._clock().astimezone(UTC).isoformat(timespec="seconds"))
+            if lines:
+                self._actor.apply(Append(lines), snapshot)
+            outcome = "edit" if thought.edit is not None else "none"
+            self._figures.proposals.labels(rules.agent.proposer, outcome).inc()
+            self._figures.dollars.inc(thought.proposal.spend.money or 0.0)
+            if thought.edit is None:
+                self._rests.failed(thought, snapshot, self._clock())
+                return
+            self._rests.offered(loop)
+            self._actor.open_experiment(opening_of(thought, snapshot))
+            if traces := traces_of(thought):
+                self._actor.apply(KeepTraces(thought.number, traces), snapshot)
+        except (RateLimited, Unreachable, Moved):
             self._thinker.put_back(loop, thought)  # it may be half open: the next look finishes it
             raise

@@ -74,6 +74,12 @@ class LookQueue:
             self._closed = True
             self._changed.notify_all()
 
+    def due(self) -> int:
+        """Keys that wait and could be looked at now."""
+        now = self._clock()
+        with self._changed:
+            return sum(at <= now for at in self._waiting.values())
+
     def wait_idle(self, timeout: float) -> bool:
         """Whether nothing is due or runs, within `timeout` seconds."""
         with self._changed:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pawl.control.credentials import Credentials, read_credentials
+from pawl.control.errors import SettingsError
+from pawl.control.means import read_means
+from pawl.meta.means import Means
+
 N = TypeVar("N", int, float)
 
 
 API = "https://api.github.com"
-
-
-class SettingsError(Exception):
-    """The App cannot start like this; the text says which setting is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Settings:
     """Seconds between two rounds over all repositories, which heal what no webhook announced."""
     seconds_between_writes: float = 1.0
     """GitHub asks for a second between writes; a server of your own may not."""
+    means: Means = field(default_factory=Means, repr=False)
+    """What its proposers may use."""
 
     @property
     def seed_key(self) -> bytes:
@@ -55,23 +58,89 @@ def api_address(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the server listens, and whose App it is."""
+
+    host: str
+    port: int
+    api: str
+    public_address: str
+    """Where GitHub reaches it; empty if nobody has said."""
+
+
+def credentials_file(environment: Mapping[str, str]) -> Path:
+    """Where `/setup` keeps the App's credentials."""
+    return Path(environment.get("PAWL_CREDENTIALS") or "pawl-app.json")
+
+
+def read_place(environment: Mapping[str, str], **given: object) -> Place:
+    """Where to listen, from PAWL_* variables; values given by name win where they are not None.
+
+    Raises:
+        SettingsError: one is unusable.
+    """
+    value = _Values(environment, given)
+    return Place(
+        host=value("host", "PAWL_HOST", "127.0.0.1"),
+        port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int, most=65535),
+        api=api_address(value("api", "PAWL_API", API)),
+        public_address=environment.get("PAWL_PUBLIC_ADDRESS", "").rstrip("/"),
+    )
+
+
 def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
     """Settings from PAWL_* variables; values given by name win where they are not None.
+
+    Where neither says who the App is, the file does that `/setup` has written.
 
     Raises:
         SettingsError: one is missing or unusable.
     """
+    value, place = _Values(environment, given), read_place(environment, **given)
+    named = given.get("app_id") is not None or environment.get("PAWL_APP_ID")
+    kept = None if named else read_credentials(credentials_file(environment))
+    if kept is None:
+        key = _private_key(environment, given)
+        app_id = _number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int, least=1)
+        kept = Credentials(app_id, key, value("webhook_secret", "PAWL_WEBHOOK_SECRET"))
+    return Settings(
+        app_id=kept.app_id,
+        private_key=kept.private_key,
+        webhook_secret=kept.webhook_secret,
+        api=place.api,
+        database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
+        host=place.host,
+        port=place.port,
+        timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
+        seconds_between_writes=_number(
+            "PAWL_SECONDS_BETWEEN_WRITES",
+            value("seconds_between_writes", "PAWL_SECONDS_BETWEEN_WRITES", "1"),
+            float,
+            most=3600,
+        ),
+        means=read_means(environment),
+    )
 
-    def value(name: str, variable: str, default: str | None = None) -> str:
-        found = given.get(name)
-        text = str(found) if found is not None else environment.get(variable) or default or ""
+
+@dataclass(frozen=True)
+class _Values:
+    environment: Mapping[str, str]
+    given: Mapping[str, object]
+
+    def __call__(self, name: str, variable: str, default: str | None = None) -> str:
+        found = self.given.get(name)
+        text = str(found) if found is not None else self.environment.get(variable) or default or ""
         if not text and default is None:
             raise SettingsError(
                 f"{variable} is not set. It is on the App's settings page on GitHub; see docs/app.md"
             )
         return text
 
-    key = environment.get("PAWL_PRIVATE_KEY", "")
+
+def _private_key(environment: Mapping[str, str], given: Mapping[str, object]) -> str:
+    # Secret stores and .env files hold a key on one line.
+    key = environment.get("PAWL_PRIVATE_KEY", "").replace("\\n", "\n")
     path = given.get("private_key_file") or environment.get("PAWL_PRIVATE_KEY_FILE")
     if path:
         try:
@@ -84,22 +153,7 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
         raise SettingsError(
             "no private key: set PAWL_PRIVATE_KEY_FILE to the .pem file that GitHub gave you for the App"
         )
-    return Settings(
-        app_id=_number("PAWL_APP_ID", value("app_id", "PAWL_APP_ID"), int, least=1),
-        private_key=key,
-        webhook_secret=value("webhook_secret", "PAWL_WEBHOOK_SECRET"),
-        api=api_address(value("api", "PAWL_API", API)),
-        database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
-        host=value("host", "PAWL_HOST", "127.0.0.1"),
-        port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int, most=65535),
-        timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
-        seconds_between_writes=_number(
-            "PAWL_SECONDS_BETWEEN_WRITES",
-            value("seconds_between_writes", "PAWL_SECONDS_BETWEEN_WRITES", "1"),
-            float,
-            most=3600,
-        ),
-    )
+    return key
 
 
 def _number(variable: str, text: str, kind: type[N], least: int = 0, most: int = 2**53) -> N:

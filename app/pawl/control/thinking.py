@@ -2,110 +2,107 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from pawl.core.calibration import calibration_of
-from pawl.core.edit import Edit, objections
-from pawl.core.ledger import VerdictLine
+from pawl.control.contexts import context_of, learnable
+from pawl.core.edit import Edit
 from pawl.core.snapshot import Snapshot
-from pawl.meta.proposer import Context, NoProposal, Proposer, Tried
+from pawl.meta.checking import check_edit
+from pawl.meta.proposer import Context, Library, NoProposal, Proposal, Proposer, Spend
 
 log = structlog.get_logger(__name__)
 
-_FIGURE = re.compile(r"[-+]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\binf\b|\bnan\b)", re.IGNORECASE)
-
 TRIES = 3
-"""Edits a proposer may hand in before its turn is over, when they break the rules of edits."""
+"""Edits that a proposer which costs nothing may hand in before its turn is over, when they break the rules of edits."""
 
 
 @dataclass(frozen=True)
 class Thought:
-    """What came out of asking a proposer: an edit on a base, or the reason why there is none."""
+    """What came out of asking a proposer, on a base."""
 
     number: int
     base: str
-    edit: Edit | None = None
-    reason: str = ""
+    proposal: Proposal = field(default_factory=Proposal)
     seen: int = 0
-    """Ledger lines that the proposer could see."""
+    """Ledger lines that the proposer could learn from."""
+
+    @property
+    def edit(self) -> Edit | None:
+        """The edit; none if there is none that may be made."""
+        return self.proposal.edit
+
+    @property
+    def reason(self) -> str:
+        """Why there is no edit."""
+        return self.proposal.reason
 
 
-def context_of(snapshot: Snapshot, number: int) -> Context:
-    """What a proposer is shown: verdicts, and effects in sigma rounded to half of one; never a sealed number."""
-    verdicts = [line for line in snapshot.ledger if isinstance(line, VerdictLine)]
-    latest = {line.experiment: line for line in verdicts}
-    return Context(
-        loop=snapshot.loop,
-        rules=snapshot.rules,
-        source=snapshot.base.content.decode("utf-8", errors="replace"),
-        number=number,
-        tried=tuple(tried_of(line, snapshot) for line in latest.values()),
-        in_flight=tuple(dict(item.parameters) for item in snapshot.experiments if item.number not in latest),
-        sources=frozenset(line.content for line in verdicts) | {item.digest for item in snapshot.experiments},
-    )
+def think(
+    proposer: Proposer, snapshot: Snapshot, number: int, library: Library | None, now: datetime
+) -> Thought:
+    """Ask a proposer for an edit that may be opened as a pull request. Whatever it does, this returns.
 
+    Args:
+        proposer: who is asked.
+        snapshot: the loop as it is.
+        number: the experiment's number.
+        library: what the proposer may read beside its context.
+        now: the time, with its zone.
+    """
 
-def tried_of(line: VerdictLine, snapshot: Snapshot) -> Tried:
-    """One concluded experiment as a proposer may see it."""
-    gain = line.effect_sigma
-    if gain is None and line.effect is not None:
-        sigma = line.sigma or calibration_of(snapshot.ledger, line.inputs).sigma
-        gain = line.effect / sigma if sigma else None
-    rounded = None if gain is None else max(-99.0, min(99.0, round(gain * 2) / 2))
-    return Tried(
-        number=line.experiment,
-        verdict=str(line.verdict),
-        parameters=dict(line.parameters),
-        gain=rounded,
-        hypothesis=line.hypothesis,
-        # What the runs said in figures stays here: a reason quotes them exactly, and sealed ones too.
-        reason=_FIGURE.sub("…", line.reason) if line.runs else line.reason,
-    )
+    def thought(proposal: Proposal) -> Thought:
+        return Thought(number, snapshot.base.sha, proposal, learnable(snapshot.ledger))
 
-
-def think(proposer: Proposer, snapshot: Snapshot, number: int) -> Thought:
-    """Ask a proposer for an edit that may be opened as a pull request. Whatever it does, this returns."""
-    base = snapshot.base
-    seen = len(snapshot.ledger)
-    context = context_of(snapshot, number)
-    reason = ""
+    try:
+        context = context_of(snapshot, number, library, now)
+    except Exception as error:
+        log.exception("context failed", loop=snapshot.loop)
+        reason = f"what the proposer is shown could not be put together ({type(error).__name__})"
+        return thought(Proposal(reason=reason, rests=False))
     for _ in range(TRIES):
         try:
-            edit = proposer.propose(context)
-            found = _objections(edit, snapshot)
+            proposal: Any = proposer.propose(context)
+            objection = _objection(proposal, context)
         except NoProposal as error:
-            return Thought(number, base.sha, reason=str(error), seen=seen)
+            return thought(Proposal(reason=str(error)))
         except Exception as error:
             log.exception("proposer failed", loop=snapshot.loop, proposer=proposer.name)
-            return Thought(
-                number,
-                base.sha,
-                reason=f"the proposer {proposer.name} failed ({type(error).__name__})",
-                seen=seen,
-            )
-        if not found:
-            return Thought(number, base.sha, edit, seen=seen)
-        reason = f"the proposer {proposer.name} offered no edit that may be made: {found[0]}"
-    return Thought(number, base.sha, reason=reason, seen=seen)
+            reason = f"the proposer {proposer.name} failed ({type(error).__name__})"
+            return thought(Proposal(reason=reason, rests=False))
+        if not objection:
+            return thought(proposal)
+        if isinstance(proposal, Proposal) and (proposal.halt or proposal.spend != Spend()):
+            break  # to ask it again costs again
+    reason = f"the proposer {proposer.name} offered no edit that may be made: {objection}"
+    if not isinstance(proposal, Proposal):
+        return thought(Proposal(reason=reason))
+    return thought(replace(proposal, edit=None, reason=reason, notes=(), rests=proposal.spend == Spend()))
 
 
-def _objections(edit: Any, snapshot: Snapshot) -> tuple[str, ...]:
-    """What is wrong with what a proposer handed in, whatever it is."""
+def _objection(proposal: Any, context: Context) -> str:
+    """What is wrong with what a proposer handed in, whatever it is; empty if nothing is."""
+    if not isinstance(proposal, Proposal):
+        return f"it answered with a {type(proposal).__name__}"
+    edit: Any = proposal.edit
+    if edit is None:
+        return "" if proposal.reason else "it gave neither an edit nor a reason"
+    if proposal.halt:
+        return proposal.halt
     if not isinstance(edit, Edit):
-        return (f"it is a {type(edit).__name__} and no edit",)
+        return f"it is a {type(edit).__name__} and no edit"
     if not all(isinstance(text, str) for text in (edit.content, edit.hypothesis, edit.proposer)):
-        return ("its content, hypothesis and proposer must be text",)
+        return "its content, hypothesis and proposer must be text"
     if not isinstance(edit.predicted, (int, float, type(None))):
-        return ("its predicted effect must be a number",)
-    rules, candidate = snapshot.rules, edit.content.encode(errors="surrogatepass")
-    return objections(rules.edit, snapshot.base.content, candidate, rules.limits.changed_lines)
+        return "its predicted effect must be a number"
+    found = check_edit(context, edit.content)
+    return found[0] if found else ""
 
 
 class Thinker:
@@ -114,21 +111,29 @@ class Thinker:
     Args:
         executor: where proposals run.
         wake: called when one is ready.
+        clock: the time now, with its zone.
     """
 
-    def __init__(self, executor: Executor, wake: Callable[[], None]) -> None:
-        self._executor, self._wake = executor, wake
+    def __init__(
+        self,
+        executor: Executor,
+        wake: Callable[[], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._executor, self._wake, self._clock = executor, wake, clock
         self._lock = threading.Lock()
         self._busy: dict[str, Future[None]] = {}
         self._ready: dict[str, Thought] = {}
 
-    def submit(self, proposer: Proposer, snapshot: Snapshot, number: int) -> None:
+    def submit(
+        self, proposer: Proposer, snapshot: Snapshot, number: int, library: Library | None = None
+    ) -> None:
         """Start a proposal for the snapshot's loop, unless one is being made or waits to be taken."""
         loop = snapshot.loop
         with self._lock:
             if loop in self._busy or loop in self._ready:
                 return
-            self._busy[loop] = self._executor.submit(self._think, proposer, snapshot, number)
+            self._busy[loop] = self._executor.submit(self._think, proposer, snapshot, number, library)
 
     def busy(self, loop: str) -> bool:
         """Whether a proposal for the loop is being made, or waits to be taken."""
@@ -152,8 +157,8 @@ class Thinker:
         if future is not None:
             future.result()
 
-    def _think(self, proposer: Proposer, snapshot: Snapshot, number: int) -> None:
-        thought = think(proposer, snapshot, number)
+    def _think(self, proposer: Proposer, snapshot: Snapshot, number: int, library: Library | None) -> None:
+        thought = think(proposer, snapshot, number, library, self._clock())
         with self._lock:
             self._ready[snapshot.loop] = thought
             self._busy.pop(snapshot.loop, None)

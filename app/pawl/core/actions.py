@@ -83,6 +83,15 @@ class Append(Action):
 
 
 @dataclass(frozen=True)
+class KeepTraces(Action):
+    """Put traces beside an experiment's other ones, where no clone fetches them."""
+
+    experiment: int
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Text by path below the experiment's own folder."""
+
+
+@dataclass(frozen=True)
 class Publish(Action):
     """Conclude the check run and write the one comment of an experiment."""
 

@@ -16,6 +16,8 @@ FIRST_RUNS = 8
 """Runs of the first calibration of a loop (n0)."""
 FRESH_RUNS = 4
 """Runs that make a new pool when the base's inputs have changed, or the sentinel raised an alarm."""
+TASK_RUNS = 2
+"""Runs of a pool where tasks decide: they tell where the base stands, and nothing rests on their noise."""
 WINDOW = 60
 """Runs that the noise is estimated from, the newest."""
 SENTINEL_EVERY = 8
@@ -66,8 +68,15 @@ def _values(line: Measured) -> Iterator[tuple[str, float]]:
             yield line.inputs, run.metric[SELECT]
 
 
-def runs_missing(calibration: Calibration) -> int:
-    """Baseline runs to make before the next experiment can be screened: 0 if there are enough."""
+def runs_missing(calibration: Calibration, tasks: bool = False) -> int:
+    """Baseline runs to make before the next experiment can be screened: 0 if there are enough.
+
+    Args:
+        calibration: what is known of the base.
+        tasks: whether the loop is one over a harness.
+    """
+    if tasks:
+        return 0 if len(calibration.pool) >= TASK_RUNS else TASK_RUNS
     if calibration.dof < FRESH_RUNS - 1:
         return FIRST_RUNS
     return 0 if len(calibration.pool) >= FRESH_RUNS else FRESH_RUNS

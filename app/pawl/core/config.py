@@ -35,6 +35,8 @@ SELECT = "select"
 """The validation split that screens and confirms."""
 SEAL = "seal"
 """The validation split that only the seal looks at."""
+PRACTICE = "practice"
+"""The split of a task loop's screening runs. It decides nothing, so its trajectories may be shown to the meta-agent."""
 
 
 def _repository_path(text: str) -> str:
@@ -98,6 +100,8 @@ Guard = Annotated[
     WithJsonSchema({"type": "string", "examples": ["+10%", "-5%", "<=4000", ">=0.9"]}),
 ]
 BranchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$"), AfterValidator(_branch)]
+ModelName = Annotated[str, Field(pattern=r"^(anthropic|openai):[^\s:][^\s]{0,199}$")]
+HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=300)]
 LoopName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$"), AfterValidator(_loop_name)]
 HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$")]
@@ -181,10 +185,92 @@ class Evaluate(Rules):
     data: dict[HostPath, HostPath] = Field(default_factory=dict)
 
 
+class TaskModel(Rules):
+    """The model that a task agent may talk to, by one Unix socket and by nothing else. Exactly one of the two is given."""
+
+    command: Command | None = Field(
+        default=None,
+        description="Base code that serves the model on the Unix socket PAWL_MODEL_SOCKET, apart from the candidate.",
+    )
+    address: HttpAddress | None = Field(
+        default=None, description="OpenAI-compatible address that the runner reaches without a key."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TaskModel:
+        if (self.command is None) == (self.address is None):
+            raise ValueError("a task model is either a command or an address")
+        return self
+
+
+class Tasks(Rules):
+    """Makes a loop one over an agent's harness: a run is a block of tasks, and its metric their mean score."""
+
+    trajectories: RepositoryPath | None = Field(
+        default=None,
+        description="Folder, relative to cwd, where the run leaves one ATIF file for each task, named after the task's id.",
+    )
+    model: TaskModel | None = None
+
+
+class Prices(Rules):
+    """What a model costs, in US dollars for a million tokens. Wins over the table that Pawl comes with."""
+
+    input: Annotated[FiniteFloat, Field(ge=0)]
+    output: Annotated[FiniteFloat, Field(ge=0)]
+    cached: Annotated[FiniteFloat, Field(ge=0)] | None = Field(
+        default=None, description="Input read from the provider's cache; like other input by default."
+    )
+
+
+class Money(Rules):
+    """US dollars that the meta-agent may spend. Nothing is started that could pass one of them."""
+
+    per_proposal: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    per_day: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    per_month: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+
 class Agent(Rules):
     """Who proposes the edits."""
 
-    proposer: Literal["search"] = "search"
+    proposer: Literal["search", "llm", "command"] = "search"
+    model: ModelName | None = Field(
+        default=None, description="For llm: the provider and its model, like anthropic:claude-sonnet-4-5."
+    )
+    base_url: HttpAddress | None = Field(
+        default=None,
+        description="For llm: another address that speaks the provider's language. Whoever runs the App must allow it.",
+    )
+    command: Command | None = Field(
+        default=None, description="For command: a coding agent. Whoever runs the App must allow it."
+    )
+    pin: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Exact id by which every answering model must name itself, the task agent's included.",
+    )
+    time: Duration = Field(default=600.0, description="Wall time of one proposal.")
+    turns: Annotated[int, Field(ge=1, le=200)] = Field(
+        default=24, description="Requests to the model in one proposal."
+    )
+    context_tokens: Annotated[int, Field(ge=2000, le=2_000_000)] = Field(
+        default=40_000, description="Size of what the meta-agent is shown at first."
+    )
+    answer_tokens: Annotated[int, Field(ge=256, le=200_000)] = Field(
+        default=16_000, description="Size of one answer of the model."
+    )
+    money: Money = Money()
+    prices: Prices | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Agent:
+        if (self.proposer == "llm") != (self.model is not None):
+            raise ValueError("the proposer llm needs model, and no other proposer has one")
+        if (self.proposer == "command") != (self.command is not None):
+            raise ValueError("the proposer command needs command, and no other proposer has one")
+        if self.base_url is not None and self.proposer != "llm":
+            raise ValueError("base_url is for the proposer llm")
+        return self
 
 
 class Limits(Rules):
@@ -208,6 +294,7 @@ class Loop(Rules):
     predict: Predict | None = None
     artifact: Artifact | None = None
     evaluate: Evaluate | None = None
+    tasks: Tasks | None = None
     guards: dict[MetricName, Guard] = Field(default_factory=dict)
     inputs: tuple[str, ...] | None = None
     agent: Agent = Agent()
@@ -228,6 +315,10 @@ class Loop(Rules):
             raise ValueError("predict and artifact are for an evaluator; add evaluate, or remove them")
         if self.evaluate is not None and self.artifact is None:
             raise ValueError("evaluate needs artifact: the one file of the run that it may see")
+        if self.tasks is not None and (self.evaluate is None or self.predict is not None):
+            raise ValueError("tasks needs evaluate, which sets and scores them, and goes without predict")
+        if self.tasks is not None and self.metric.goal != "maximize":
+            raise ValueError("the metric of a loop with tasks is their mean score: its goal is maximize")
         return self
 
     @property
@@ -272,6 +363,11 @@ class Loop(Rules):
         return (SELECT, SEAL) if self.predict else (SELECT,)
 
     @property
+    def task_agent(self) -> bool:
+        """Whether the editable file is an agent's harness, judged by paired differences of tasks."""
+        return self.tasks is not None
+
+    @property
     def input_globs(self) -> tuple[str, ...]:
         """Files that can influence a measurement: the loop's folders, and the image's Dockerfile.
 
@@ -306,19 +402,23 @@ class Loop(Rules):
             "predict",
             "artifact",
             "evaluate",
+            "tasks",
             "guards",
         }
         return sha256(canonical_json(self.model_dump(mode="json", include=fields)))
 
     def private_globs(self, paths: frozenset[str]) -> tuple[str, ...]:
-        """What is never where the candidate runs: declared private paths, and the evaluator's own files.
+        """What is never where the candidate runs: declared private paths, the evaluator's own files and the task model's.
 
         Args:
-            paths: every file of the base's tree; a word of the evaluator's command that names one of them is its file.
+            paths: every file of the base's tree; a word of such a command that names one of them is its file.
         """
         if self.evaluate is None:
             return ()
-        words = (_join(self.cwd, word) for word in shlex.split(self.evaluate.command))
+        commands = [self.evaluate.command]
+        if self.tasks is not None and self.tasks.model is not None and self.tasks.model.command is not None:
+            commands.append(self.tasks.model.command)
+        words = (_join(self.cwd, word) for command in commands for word in shlex.split(command))
         own = tuple(word for word in words if word in paths and word != self.edit)
         declared = tuple(f"{path.rstrip('/')}/**" for path in self.evaluate.private)
         exact = tuple(path.rstrip("/") for path in self.evaluate.private)

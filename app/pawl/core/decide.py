@@ -28,8 +28,17 @@ from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
 from pawl.core.planning import calibration_request, experiment_request
-from pawl.core.policy import INCIDENT_LABEL, RESUME_LABEL, HoldReason, failing_base, open_incident, paused
+from pawl.core.policy import (
+    INCIDENT_LABEL,
+    RESUME_LABEL,
+    HoldReason,
+    changed_model,
+    failing_base,
+    open_incident,
+    paused,
+)
 from pawl.core.snapshot import Calibrating, Experiment, Snapshot
+from pawl.core.spending import cap_reached
 from pawl.core.states import State
 
 AHEAD = 1
@@ -157,17 +166,21 @@ class _Decision(Moves):
         snapshot = self.snapshot
         if snapshot.proposing or snapshot.proposer_rests or self._exhausted():
             return
-        if paused(snapshot) or failing_base(snapshot) or self.base_moves:
+        if paused(snapshot) or failing_base(snapshot) or self.base_moves or self._capped():
             return
         waiting = sum(state is State.PROPOSED for state in self.states.values())
         if waiting < AHEAD:
             yield Propose(snapshot.last_number + 1)
 
+    def _capped(self) -> str:
+        money = self.snapshot.rules.agent.money
+        return cap_reached(money, self.snapshot.ledger, datetime.fromisoformat(self.draft.at))
+
     def _notices(self) -> Iterator[str]:
         """Why nothing happens, in sentences."""
         snapshot = self.snapshot
         halted, incident, failing = paused(snapshot), open_incident(snapshot.ledger), failing_base(snapshot)
-        if halted is not None:
+        if halted is not None and halted.reason is not HoldReason.INCIDENT:
             yield "stopped" if halted.reason is HoldReason.STOPPED else "paused"
         if incident is not None:
             yield f"incident: {incident.reason}"
@@ -177,5 +190,9 @@ class _Decision(Moves):
             yield self.awaited
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
+        if capped := self._capped():
+            yield f"no proposal: {capped}"
+        if changed := changed_model(snapshot.ledger):
+            yield changed
         if self._exhausted() and not snapshot.experiments and not failing:
             yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"

@@ -9,70 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from statistics import fmean
 
 from pawl.core.config import SEAL, SELECT
-from pawl.core.measurement import Arm, Purpose, Request, RunFact, RunStatus, Stage, Step
+from pawl.core.course import Course, Ended, Plan, guard_checks, mean_of
+from pawl.core.finding import Calibrated, Finding, GuardCheck, Verdict
+from pawl.core.measurement import Arm, Purpose, Request, RunFact, Stage, Step
 from pawl.core.noise import upper_sigma
+from pawl.core.task_decision import judge_tasks
 
-PRINTED_TOLERANCE = 0.01
-"""Relative difference between a printed and an evaluated metric from which on they disagree. A twentieth of a sigma, near
-zero say, is rounding."""
-SECONDS_RATIO, SECONDS_SLACK = 1.10, 0.5
-"""The guard every loop has: a run may not take more wall time than this multiple of the baseline's, plus slack seconds."""
-
-
-class Verdict(StrEnum):
-    """What an experiment's runs say."""
-
-    KEEP = "keep"
-    DISCARD = "discard"
-    INCONCLUSIVE = "inconclusive"
-    CRASH = "crash"
-    VIOLATION = "violation"
-
-
-@dataclass(frozen=True)
-class GuardCheck:
-    """One guard at the seal: means over the sealed runs of both arms, in the guard's own unit."""
-
-    name: str
-    bound: str
-    baseline: float | None
-    candidate: float | None
-    kept: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on an experiment, and the figures it follows from. Effects are positive where the candidate is better."""
-
-    verdict: Verdict
-    stage: Stage
-    reason: str
-    effect: float | None = None
-    """In the metric's unit: the seal's difference of means once sealed, a rough figure from fewer runs before."""
-    effect_sigma: float | None = None
-    sigma: float = 0.0
-    """The sigma the decision relied on (its upper bound)."""
-    screen_z: float | None = None
-    llr: float | None = None
-    guards: tuple[GuardCheck, ...] = ()
-    incident: str = ""
-    """Evidence of cheating or of a broken evaluator; empty if there is none."""
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """The end of a calibration or an audit: whether it has the runs it wanted."""
-
-    ok: bool
-    reason: str
-
-
-Plan = Generator[Step, RunFact, Finding | Calibrated]
+__all__ = ["Calibrated", "Finding", "GuardCheck", "OutOfOrder", "Verdict", "advance"]
 
 
 class OutOfOrder(Exception):
@@ -117,88 +63,17 @@ def _named(step: Step | None) -> str:
     return "nothing" if step is None else f"{step.stage} {step.arm} {step.place} with seed {step.seed}"
 
 
-class _Ended(Exception):
-    """Leaves a plan from within one of its measurements."""
-
-    def __init__(self, finding: Finding) -> None:
-        self.finding = finding
-
-
-@dataclass
-class _Course:
-    """The state of one plan: the request, and what had to be repeated so far."""
-
-    request: Request
-    interrupted: int = 0
-    baseline_failures: int = 0
-
-    def seed(self, place: int) -> int:
-        return self.request.seeds[place]
-
-    def measure(self, arm: Arm, stage: Stage, place: int, seed: int) -> Generator[Step, RunFact, RunFact]:
-        """One run that tells something: interrupted ones, and failed ones of the baseline, are made again."""
-        step = Step(arm=arm, stage=stage, place=place, seed=seed)
-        limits = self.request.procedure
-        splits = self.request.rules.splits if stage is Stage.SEAL else (SELECT,)
-        while True:
-            run = yield step
-            missing = [split for split in splits if split not in run.metric]
-            if run.status in (RunStatus.INTERRUPTED, RunStatus.STARTED):
-                self.interrupted += 1
-                if self.interrupted > limits.max_interrupted:
-                    raise _Ended(
-                        Finding(Verdict.INCONCLUSIVE, stage, "the runner was lost too often to finish")
-                    )
-            elif arm is Arm.BASELINE and (run.status is not RunStatus.OK or missing):
-                self.baseline_failures += 1
-                if self.baseline_failures >= limits.max_baseline_failures:
-                    why = "no metric" if run.status is RunStatus.OK else run.status
-                    reason = f"the base itself failed ({why}), so there is nothing to compare with"
-                    raise _Ended(Finding(Verdict.INCONCLUSIVE, stage, reason))
-            else:
-                if arm is Arm.CANDIDATE:
-                    self._check(run, stage, missing)
-                return run
-
-    def _check(self, run: RunFact, stage: Stage, missing: list[str]) -> None:
-        """Ends the plan when a candidate's run is no measurement."""
-        metric = self.request.rules.metric
-        if run.status is RunStatus.VIOLATION:
-            reason = "the evaluator found evidence that the artifact does not stand for the submitted source"
-            raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
-        if run.status is not RunStatus.OK:
-            raise _Ended(Finding(Verdict.CRASH, stage, _FAILURES.get(run.status, "the run failed")))
-        for value in run.metric.values():
-            if metric.range is not None and not metric.range[0] <= value <= metric.range[1]:
-                reason = f"{metric.name} = {value:g} lies outside the possible range {list(metric.range)}"
-                raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
-        if missing:
-            where = "" if missing == [SELECT] else f" on the split {missing[0]!r}"
-            raise _Ended(Finding(Verdict.CRASH, stage, f"the run reported no metric{where}"))
-        value = run.metric[SELECT]
-        slack = max(PRINTED_TOLERANCE * abs(value), self.request.calibration.sigma / 20)
-        if run.printed is not None and abs(run.printed - value) > slack:
-            reason = f"the run printed {metric.name} = {run.printed:g}, the evaluator measured {value:g}"
-            raise _Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))
-
-
-_FAILURES = {
-    RunStatus.CRASH: "the run ended with an error",
-    RunStatus.TIMEOUT: "the run was still going when its budget and grace were over, and was killed",
-    RunStatus.MEMORY: "the run needed more memory than it may have, and was killed",
-    RunStatus.INVALID: "the run left no valid artifact or metric",
-}
-
-
 def _experiment(request: Request) -> Plan:
-    course = _Course(request)
+    course = Course(request)
     try:
+        if request.rules.task_agent:
+            return (yield from judge_tasks(course))
         return (yield from _screen_confirm_seal(course))
-    except _Ended as ended:
+    except Ended as ended:
         return ended.finding
 
 
-def _screen_confirm_seal(course: _Course) -> Generator[Step, RunFact, Finding]:
+def _screen_confirm_seal(course: Course) -> Generator[Step, RunFact, Finding]:
     request, dials = course.request, course.request.procedure
     deterministic = request.calibration.sigma == 0
     sigma = _sigma(request)
@@ -222,7 +97,7 @@ def _screen_confirm_seal(course: _Course) -> Generator[Step, RunFact, Finding]:
 
 
 def _confirm(
-    course: _Course, sigma: float, screen_z: float | None
+    course: Course, sigma: float, screen_z: float | None
 ) -> Generator[Step, RunFact, tuple[Finding | None, float]]:
     """Fresh interleaved pairs into a truncated one-sided SPRT of N(delta-1, 2) against N(0, 2), read as an e-value."""
     dials, sign = course.request.procedure, course.request.rules.metric.sign
@@ -258,7 +133,7 @@ def _unsealed(
 
 
 def _seal(
-    course: _Course, sigma: float, screen_z: float | None, llr: float | None
+    course: Course, sigma: float, screen_z: float | None, llr: float | None
 ) -> Generator[Step, RunFact, Finding]:
     """Fresh runs on the sealed split: the only numbers that are ever reported as the gain."""
     request, dials = course.request, course.request.procedure
@@ -275,11 +150,11 @@ def _seal(
     sign = request.rules.metric.sign
     split = SEAL if SEAL in request.rules.splits else SELECT
     effects = {
-        name: sign * (_mean(runs[Arm.CANDIDATE], name) - _mean(runs[Arm.BASELINE], name))
+        name: sign * (mean_of(runs[Arm.CANDIDATE], name) - mean_of(runs[Arm.BASELINE], name))
         for name in {split, SELECT}
     }
     effect = effects[split]
-    guards = tuple(_guards(request, runs))
+    guards = tuple(guard_checks(request, runs))
     broken = [guard for guard in guards if not guard.kept]
     if effect <= dials.seal_margin * sigma:
         verdict, reason = Verdict.DISCARD, "the sealed runs do not repeat the gain"
@@ -314,32 +189,6 @@ def _interleaved(candidates: int, baselines: int) -> Iterable[tuple[Arm, int]]:
         yield Arm.BASELINE, place
 
 
-def _mean(runs: list[RunFact], split: str) -> float:
-    return fmean(run.metric[split] for run in runs)
-
-
-def _guards(request: Request, runs: dict[Arm, list[RunFact]]) -> Iterable[GuardCheck]:
-    for name, bound in request.rules.guards.items():
-        baseline, candidate = (_guard_mean(runs[arm], name) for arm in (Arm.BASELINE, Arm.CANDIDATE))
-        kept = candidate is not None and bound.admits(candidate, baseline)
-        yield GuardCheck(name, bound.text, baseline, candidate, kept)
-    if "seconds" not in request.rules.guards:
-        baseline, candidate = (
-            fmean(run.seconds for run in runs[arm]) for arm in (Arm.BASELINE, Arm.CANDIDATE)
-        )
-        text = f"+{SECONDS_RATIO - 1:.0%} and {SECONDS_SLACK:g}s"
-        yield GuardCheck(
-            "seconds", text, baseline, candidate, candidate <= baseline * SECONDS_RATIO + SECONDS_SLACK
-        )
-
-
-def _guard_mean(runs: list[RunFact], name: str) -> float | None:
-    if name == "seconds":
-        return fmean(run.seconds for run in runs)
-    values = [run.guards[name] for run in runs if name in run.guards]
-    return fmean(values) if len(values) == len(runs) else None
-
-
 def _sigma(request: Request) -> float:
     """Sigma to decide with. A deterministic metric gets a floor far below any difference that could be meant."""
     known = request.calibration
@@ -350,13 +199,13 @@ def _sigma(request: Request) -> float:
 
 def _calibration(request: Request) -> Plan:
     """Runs of unchanged code: one arm for a pool, both arms interleaved for an audit."""
-    course = _Course(request)
+    course = Course(request)
     stage = Stage.AUDIT if request.purpose is Purpose.AUDIT else Stage.CALIBRATE
     try:
         for place in range(request.runs_wanted):
             arms = (Arm.BASELINE,) if request.candidate is None else (Arm.BASELINE, Arm.CANDIDATE)
             for arm in arms if place % 2 == 0 else arms[::-1]:
                 yield from course.measure(arm, stage, place, course.seed(place))
-    except _Ended as ended:
+    except Ended as ended:
         return Calibrated(False, ended.finding.reason)
     return Calibrated(True, f"{request.runs_wanted} runs")

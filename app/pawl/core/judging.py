@@ -21,8 +21,10 @@ from pawl.core.ledger import (
     experiment_folder,
     head_of,
 )
+from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
 from pawl.core.noise import upper_sigma
+from pawl.core.paired import paired_of
 from pawl.core.planning import merged_since_anchor
 from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan, Snapshot
 
@@ -134,6 +136,8 @@ def write_verdict(
         proposer=experiment.proposer,
         predicted=experiment.predicted,
         parameters=dict(experiment.parameters),
+        meaning=meaning_of(request.rules.edit, experiment.content),
+        models=experiment.models,
         seconds_in_budget=round(sum(run.seconds for run in runs), 3),
         seconds_outside=round(sum(run.seconds_outside for run in recorded), 3),
     )
@@ -186,9 +190,11 @@ def _measured(request: Request, runs: tuple[RunFact, ...], job: Job | None) -> d
     }
 
 
-def write_incident(draft: Draft, key: str, reason: str, experiment: int | None = None) -> None:
-    """Add an incident: nothing merges until a person resumes."""
-    draft.add(IncidentLine, f"incident:{key}", experiment=experiment, reason=reason)
+def write_incident(
+    draft: Draft, key: str, reason: str, experiment: int | None = None, stops: str = "merging"
+) -> None:
+    """Add an incident: nothing merges until a person resumes; where it stops the loop, nothing else is done either."""
+    draft.add(IncidentLine, f"incident:{key}", experiment=experiment, reason=reason, stops=stops)
 
 
 def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
@@ -251,10 +257,19 @@ class Audit:
     reason: str
 
 
+def _error(request: Request, values: dict[Arm, list[float]], claims: int) -> float:
+    known, dials = request.calibration, request.procedure
+    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
+    variance = 1 / len(values[Arm.CANDIDATE]) + 1 / len(values[Arm.BASELINE])
+    variance += claims * (1 / dials.seal_candidates + 1 / dials.seal_baselines)
+    return sigma * sqrt(variance)
+
+
 def audited(lines: Sequence[AnyLine], request: Request, runs: Sequence[RunFact]) -> Audit:
     """Compare the measured total with the sum of the sealed gains.
 
-    The error is that of the difference: sigma * sqrt(1/n + 1/n) of the audit, and sigma * sqrt(1/4 + 1/2) of every seal.
+    The error is that of the difference: sigma * sqrt(1/n + 1/n) of the audit, and sigma * sqrt(1/4 + 1/2) of every seal;
+    in loops over a harness the standard errors over tasks, of the audit and of every seal.
     A shortfall is one with a one-sided p below 0.01, or less than half of the claim.
     """
     sign = request.rules.metric.sign
@@ -264,12 +279,11 @@ def audited(lines: Sequence[AnyLine], request: Request, runs: Sequence[RunFact])
     measured = sign * (fmean(values[Arm.CANDIDATE]) - fmean(values[Arm.BASELINE]))
     claims = [line for line in merged_since_anchor(lines) if line.effect is not None]
     claimed = sum(line.effect or 0.0 for line in claims)
-    known = request.calibration
-    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
-    dials = request.procedure
-    variance = 1 / len(values[Arm.CANDIDATE]) + 1 / len(values[Arm.BASELINE])
-    variance += len(claims) * (1 / dials.seal_candidates + 1 / dials.seal_baselines)
-    error = sigma * sqrt(variance)
+    if request.rules.task_agent:
+        paired = paired_of(runs, (Stage.AUDIT,))
+        measured, error = paired.effect, sqrt(paired.error**2 + sum(line.sigma**2 for line in claims))
+    else:
+        error = _error(request, values, len(claims))
     shortfall = claimed - measured
     significant = shortfall > error * NormalDist().inv_cdf(1 - AUDIT_ALPHA)
     if claimed > 0 and (significant or measured < AUDIT_SHARE * claimed):

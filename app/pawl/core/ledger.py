@@ -116,6 +116,10 @@ class VerdictLine(Measured):
     proposer: str = ""
     predicted: FiniteFloat | None = None
     parameters: dict[str, FiniteFloat] = Field(default_factory=dict)
+    meaning: Digest | None = None
+    """Digest of what the candidate's bytes say to Python (`pawl.core.meaning`): two layouts of one program share it."""
+    models: tuple[str, ...] = ()
+    """Exact ids of the models that proposed the edit."""
     seconds_in_budget: FiniteFloat = 0.0
     seconds_outside: FiniteFloat = 0.0
 
@@ -132,11 +136,38 @@ class OutcomeLine(Line):
 
 
 class IncidentLine(Line):
-    """Evidence of cheating or of a broken evaluator: no merge until a person resumes."""
+    """Evidence of cheating, of a broken evaluator, or of another model than the pinned one: no merge until a resume."""
 
     kind: Literal["incident"] = "incident"
     experiment: int | None = None
     reason: str
+    stops: Literal["merging", "loop"] = "merging"
+    """``loop``: nothing is proposed or measured either."""
+
+
+class SpendLine(Line):
+    """What one proposal cost, whether or not an edit came of it."""
+
+    kind: Literal["spend"] = "spend"
+    experiment: int
+    """The number the proposal was made for; several may have been made for one."""
+    proposer: str
+    models: tuple[str, ...] = ()
+    """Exact ids by which the models named themselves."""
+    requests: Annotated[int, Field(ge=0)] = 0
+    """Requests to a model."""
+    tokens_in: Annotated[int, Field(ge=0)] = 0
+    """Input tokens, those read from a cache included."""
+    tokens_cached: Annotated[int, Field(ge=0)] = 0
+    tokens_out: Annotated[int, Field(ge=0)] = 0
+    """Output tokens, reasoning included."""
+    money: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    """US dollars; none where no price is known."""
+    seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    proposed: bool = True
+    """Whether an edit came of it."""
+    reason: str = ""
+    """Why none did."""
 
 
 class RebasedLine(Line):
@@ -157,7 +188,14 @@ class ResumeLine(Line):
 
 
 AnyLine = Annotated[
-    CalibrationLine | AuditLine | VerdictLine | OutcomeLine | IncidentLine | RebasedLine | ResumeLine,
+    CalibrationLine
+    | AuditLine
+    | VerdictLine
+    | OutcomeLine
+    | IncidentLine
+    | RebasedLine
+    | ResumeLine
+    | SpendLine,
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)

@@ -12,14 +12,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from pawl.core.config import Loop
+from pawl.core.config import PRACTICE, SEAL, SELECT, Loop
 from pawl.core.digest import canonical_json, sha256
 
 Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Score = Annotated[float, Field(ge=0, le=1)]
+
+MAX_TASKS = 500
+"""Tasks of one block."""
 LOG_TAIL = 4000
 """Characters of a run's output that a record keeps."""
+TRAJECTORY_LIMIT = 2**20
+"""Bytes of one practice task's trajectory."""
+TRAJECTORIES_LIMIT = 8 * 2**20
+"""Bytes of all that one measuring job hands in."""
 RECORD_LIMIT = 4 * 2**20
 """Bytes beyond which a record is refused unread."""
 REQUEST_LIMIT = 60_000
@@ -92,6 +101,10 @@ class RunFact(Step):
     guards: dict[str, FiniteFloat] = Field(default_factory=dict)
     seconds: Annotated[float, Field(ge=0)] = 0.0
     """Wall time of the run's process by the host's clock."""
+    tasks: dict[TaskName, Score] = Field(default_factory=dict, max_length=MAX_TASKS)
+    """In loops over a harness: the score of every task of the run's block, by the evaluator's own name for it."""
+    models: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=8)
+    """Exact ids by which the models that answered the task agent named themselves, in the order of the alphabet."""
 
 
 class RunRecord(RunFact):
@@ -142,6 +155,12 @@ class Procedure(Strict):
     seal_baselines: Annotated[int, Field(ge=1, le=16)] = 2
     seal_margin: Annotated[float, Field(ge=0)] = 0.0
     """Smallest sealed gain, in sigma, that is kept (eta)."""
+    task_screen_z: float = 1.28
+    """In loops over a harness: sum over root of squares of the screening block's differences that is needed."""
+    task_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Together with screen and seal this stays far below the 0.003 that an idea without effect may have."""
+    task_pairs: Annotated[int, Field(ge=1, le=64)] = 6
+    task_seal_pairs: Annotated[int, Field(ge=1, le=16)] = 2
     max_interrupted: Annotated[int, Field(ge=0)] = 3
     max_baseline_failures: Annotated[int, Field(ge=1)] = 2
 
@@ -253,4 +272,12 @@ def draw_seeds(key: bytes, identity: str, count: int) -> tuple[int, ...]:
 
 def seeds_needed(procedure: Procedure) -> int:
     """Places an experiment can reach: the screen, every pair and the whole seal."""
-    return 1 + procedure.max_pairs + max(procedure.seal_candidates, procedure.seal_baselines)
+    pairs = max(procedure.max_pairs, procedure.task_pairs)
+    return 1 + pairs + max(procedure.seal_candidates, procedure.seal_baselines, procedure.task_seal_pairs)
+
+
+def splits_of(rules: Loop, stage: Stage) -> tuple[str, ...]:
+    """The splits that a run of a stage is scored on. A loop over a harness has one for each kind of stage."""
+    if rules.task_agent:
+        return ({Stage.SCREEN: PRACTICE, Stage.SEAL: SEAL}.get(stage, SELECT),)
+    return rules.splits if stage is Stage.SEAL else (SELECT,)

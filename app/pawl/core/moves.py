@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pawl.core.actions import (
     Action,
     CancelJob,
     Close,
     CutOff,
     DeleteBranch,
+    KeepTraces,
     MarkMeasuring,
     Merge,
     Promote,
@@ -24,7 +27,7 @@ from pawl.core.ledger import Outcome, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit
 from pawl.core.planning import estimate_seconds, experiment_request, resumed
-from pawl.core.policy import HoldReason, hold, paused
+from pawl.core.policy import HoldReason, hold, paused, unpinned
 from pawl.core.snapshot import Experiment, Orphan, Snapshot
 from pawl.core.states import SUPERSEDED_LABEL, State, recorded, state_of
 
@@ -133,8 +136,13 @@ class Moves:
             return
         line = write_verdict(self.draft, experiment, request, job, judged.finding)
         self.urgent = True
+        if job.trajectories:
+            # Before the line: behind it the job is out of sight, and its artifact expires.
+            self.now.append(KeepTraces(experiment.number, _below("trajectories", job.trajectories)))
         if judged.incident:
             write_incident(self.draft, line.key, judged.incident, experiment.number)
+        if stranger := unpinned(request.rules, line.runs):
+            write_incident(self.draft, f"model:{line.key}", stranger, experiment.number, stops="loop")
         log = _last_log(job.record)
         publish = Publish(
             experiment.number, line, judged.finding, attempt.check_run, experiment.open, log=log
@@ -262,6 +270,10 @@ def _check_run(experiment: Experiment) -> int | None:
 
 def _close(experiment: Experiment, line: VerdictLine) -> Close:
     return Close(experiment.number, Outcome.CLOSED, f"pawl:{line.verdict}", line.reason)
+
+
+def _below(folder: str, files: Mapping[str, str]) -> dict[str, str]:
+    return {f"{folder}/{name}.json": text for name, text in files.items()}
 
 
 def _last_log(record: Record | None) -> str:

@@ -53,7 +53,7 @@ def calibration_request(snapshot: Snapshot, seed_key: bytes) -> Request | None:
     """What must be measured of the base before the next experiment; none if nothing must."""
     base = snapshot.base
     known = calibration_of(snapshot.ledger, base.inputs)
-    missing = runs_missing(known)
+    missing = runs_missing(known, snapshot.rules.task_agent)
     number = 1 + sum(isinstance(line, (CalibrationLine, AuditLine)) for line in snapshot.ledger)
     candidate = candidate_digest = None
     baseline = base.sha

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
-from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine
-from pawl.core.measurement import RunStatus
+from pawl.core.config import Loop
+from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine, SpendLine
+from pawl.core.measurement import RunFact, RunStatus
 from pawl.core.snapshot import Experiment, Snapshot
 
 PAUSED_LABEL = "pawl:paused"
 RESUME_LABEL = "pawl:resume"
 INCIDENT_LABEL = "pawl:incident"
 GOOD_CONCLUSIONS = frozenset({"success", "neutral", "skipped"})
+MODELS_WATCHED = 30
+"""Proposals, the newest, among which a change of model is told."""
 CALIBRATION_TRIES = 2
 """Calibrations of one base that may fail before Pawl waits for a person."""
 
@@ -51,9 +55,12 @@ def open_incident(lines: Sequence[AnyLine]) -> IncidentLine | None:
 
 
 def paused(snapshot: Snapshot) -> Hold | None:
-    """Whether a person keeps the loop from starting anything new."""
+    """Whether a person, or an incident that stops the whole loop, keeps it from starting anything new."""
     if snapshot.stop:
         return Hold(HoldReason.STOPPED)
+    incident = open_incident(snapshot.ledger)
+    if incident is not None and incident.stops == "loop":
+        return Hold(HoldReason.INCIDENT, incident.reason)
     tracking = snapshot.tracking
     if tracking is not None and (not tracking.open or PAUSED_LABEL in tracking.labels):
         return Hold(HoldReason.PAUSED)
@@ -92,6 +99,24 @@ def _checks(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
     present = {check.name for check in experiment.checks} | {f"pawl/{snapshot.loop}"}
     pending += [name for name in snapshot.base.required_checks if name not in present]
     return Hold(HoldReason.CHECKS_PENDING, pending[0]) if pending else None
+
+
+def unpinned(rules: Loop, runs: Sequence[RunFact]) -> str:
+    """Which other model than the pinned one has answered a task agent, in a sentence; empty if none has."""
+    others = {name for run in runs for name in run.models} - {rules.agent.pin}
+    if rules.agent.pin is None or not others:
+        return ""
+    return f"agent.pin is {rules.agent.pin}, and the task agent was answered by {', '.join(sorted(others))}"
+
+
+def changed_model(lines: Sequence[AnyLine]) -> str:
+    """Since when the meta-agent's provider answers as another model, in a sentence; empty if it always was the same."""
+    told = [line for line in lines if isinstance(line, SpendLine) and line.models][-MODELS_WATCHED:]
+    for before, after in reversed(list(pairwise(told))):
+        if before.models != after.models and before.proposer == after.proposer:
+            was, now = ", ".join(before.models), ", ".join(after.models)
+            return f"since experiment {after.experiment} the meta-agent's model answers as {now}, before that as {was}"
+    return ""
 
 
 def _says_something(line: CalibrationLine) -> bool:

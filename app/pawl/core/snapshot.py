@@ -47,6 +47,8 @@ class Job:
     """Why a completed job has no usable record, for a person."""
     record_text: str = ""
     """The record as it was uploaded."""
+    trajectories: Mapping[str, str] = field(default_factory=dict)
+    """Trajectories of a task loop's screening runs, as ATIF's JSON by ``<arm>/<task>``."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Experiment:
     proposer: str = ""
     predicted: float | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    """Exact ids of the models that proposed it."""
 
     @property
     def digest(self) -> str:

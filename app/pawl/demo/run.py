@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,11 +23,12 @@ from rich.live import Live
 
 from pawl.commands.history import HistoryError, read_histories
 from pawl.commands.serve import log_as_json
-from pawl.core.config import CONFIG_PATH, Config
+from pawl.core.config import CONFIG_PATH, Agent, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Record, Request
+from pawl.demo.agent import AgentChoice, means_here
 from pawl.demo.results import Results, results
 from pawl.demo.screen import Progress, picture, tell_end
 from pawl.demo.town import OWNER, DemoError, Town, git
@@ -37,7 +38,17 @@ REFRESH = 0.25
 """Seconds between two pictures."""
 AT_REST = 8
 """Pictures in a row without anything to do before a run is over."""
-EXAMPLES = ("packing", "nanogpt")
+EXAMPLES = ("packing", "nanogpt", "harness")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How to run it."""
+
+    experiments: int = 12
+    port: int = 0
+    json_file: Path | None = None
+    agent: AgentChoice = field(default_factory=AgentChoice)
 
 
 @dataclass(frozen=True)
@@ -48,32 +59,33 @@ class Plan:
     """``owner/name`` on the local GitHub."""
     loop: str
     config: Config
-    experiments: int
-    json_file: Path | None
+    terms: Terms
+
+    @property
+    def rules(self) -> Loop:
+        """The loop's rules."""
+        return self.config.loops[self.loop]
 
 
-def run_demo(loop: str, experiments: int, home: Path, port: int, json_file: Path | None) -> int:
+def run_demo(loop: str, home: Path, terms: Terms) -> int:
     """Run an example's loop; gives the exit code.
 
     Raises:
         DemoError: there is no such example, or it cannot run here.
     """
     if loop not in EXAMPLES:
-        raise DemoError(f"no example named {loop!r}; there are {' and '.join(EXAMPLES)}")
+        raise DemoError(f"no example named {loop!r}; there are {', '.join(EXAMPLES)}")
     source = _examples() / loop
     if loop == "nanogpt" and find_spec("torch") is None:
         raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
-    config = _config(source / CONFIG_PATH)
-    plan = Plan(f"{OWNER}/{loop}", loop, config, experiments, _writable(json_file))
-    with Town(home / loop, port).open() as town:
+    plan = _plan(f"{OWNER}/{loop}", loop, _config(source / CONFIG_PATH), terms)
+    with Town(home / loop, terms.port).open() as town:
         if not town.has(plan.name):
             town.publish(plan.name, source, f"The example {loop}, as it is before anybody has tuned it")
         return _run(town, plan)
 
 
-def run_try(
-    path: Path, loop: str | None, experiments: int, home: Path | None, port: int, json_file: Path | None
-) -> int:
+def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> int:
     """Run a loop of the user's own repository on a copy; gives the exit code.
 
     The copy holds what is committed and, in one more commit, what lies in the working tree and git does not ignore.
@@ -95,10 +107,10 @@ def run_try(
     if head is None:
         raise DemoError(f"{path} has no commit yet; commit your files, and try again")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-.") or "repository"
-    plan = Plan(f"{OWNER}/{name}", loop, config, experiments, _writable(json_file))
+    plan = _plan(f"{OWNER}/{name}", loop, config, terms)
     home = home or default_cache() / "try" / f"{name}-{loop}-{sha256(str(path))[:8]}"
     branch = config.loops[loop].branch
-    with Town(home, port).open() as town:
+    with Town(home, terms.port).open() as town:
         began = town.home / "began"
         if not town.has(plan.name):
             town.publish_copy(plan.name, path, branch)
@@ -117,6 +129,19 @@ def run_try(
         return code
 
 
+def _plan(name: str, loop: str, config: Config, terms: Terms) -> Plan:
+    """The run, with the chosen agent among its rules.
+
+    Raises:
+        DemoError: the results cannot be written, or the options do not go together.
+    """
+    _writable(terms.json_file)
+    rules = config.loops[loop]
+    section = terms.agent.section(rules.agent.model_dump(mode="json", exclude_defaults=True))
+    chosen = rules.model_copy(update={"agent": Agent.model_validate(section)})
+    return Plan(name, loop, config.model_copy(update={"loops": {**config.loops, loop: chosen}}), terms)
+
+
 def _state(path: Path) -> str:
     """What lies uncommitted in a working tree, as a digest of names, sizes and times. Nothing is written there."""
     said = git(path, "--no-optional-locks", "status", "--porcelain", "-z", "--no-renames", "-uall") or ""
@@ -129,15 +154,14 @@ def _state(path: Path) -> str:
     return sha256(os.fsencode("\0".join(listed)))
 
 
-def _writable(json_file: Path | None) -> Path | None:
-    """The file, if it can be written: to be told so after an hour would be late.
+def _writable(json_file: Path | None) -> None:
+    """See that the file can be written: to be told so after an hour would be late.
 
     Raises:
         DemoError: it cannot.
     """
     if json_file is not None and (json_file.is_dir() or not os.access(json_file.absolute().parent, os.W_OK)):
         raise DemoError(f"--json {json_file} cannot be written")
-    return json_file
 
 
 def _examples() -> Path:
@@ -162,12 +186,13 @@ def _config(path: Path) -> Config:
 
 def _run(town: Town, plan: Plan) -> int:
     """Bring the loop forward until its experiments are concluded, and show it meanwhile."""
-    rules = plan.config.loops[plan.loop]
-    town.configure(plan.name, plan.loop, plan.experiments, rules.branch)
+    rules = plan.rules
+    agent = rules.agent.model_dump(mode="json", exclude_defaults=True)
+    town.configure(plan.name, plan.loop, plan.terms.experiments, rules.branch, agent)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     log_as_json(plan_log(town.home))
     town.runner.start()
-    town.start_app(plan.name)
+    town.start_app(plan.name, means_here(os.environ, rules.agent))
     watch = Watch(town, plan)
     console = Console()
     if not console.is_terminal:
@@ -192,8 +217,8 @@ def _run(town: Town, plan: Plan) -> int:
         return 130
     found = watch.results(pages)
     tell_end(console, found, pages, _check_commands(town, plan) if found.experiments else "")
-    if plan.json_file is not None:
-        plan.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+    if plan.terms.json_file is not None:
+        plan.terms.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     for notice in watch.notices():
         console.print(notice, markup=False, highlight=False, soft_wrap=True)
     if console.is_terminal and sys.stdin.isatty():
@@ -240,7 +265,7 @@ class Watch:
         idle = town.runner.running is None and town.at_rest() and town.hub.wait_idle(0)
         done = (
             len({line.experiment for line in self._lines if isinstance(line, VerdictLine)})
-            >= self._plan.experiments
+            >= self._plan.terms.experiments
         )
         self._rest = self._rest + 1 if idle and (done or self.notices()) else 0
         return self._rest >= AT_REST
@@ -251,7 +276,7 @@ class Watch:
 
     def complete(self) -> bool:
         """Whether as many experiments are over as were asked for."""
-        return len(self._ended()) >= self._plan.experiments
+        return len(self._ended()) >= self._plan.terms.experiments
 
     def _read(self) -> None:
         commit = self._town.ledger_commit(self._plan.name)
@@ -274,7 +299,7 @@ class Watch:
 
     def results(self, pages: str) -> Results:
         """What the run has come to so far."""
-        return results(self._lines, self._plan.config.loops[self._plan.loop].metric, pages, self._requests)
+        return results(self._lines, self._plan.rules.metric, pages, self._requests)
 
     def progress(self) -> Progress | None:
         """The job that runs now."""
@@ -296,7 +321,7 @@ class Watch:
     def news(self, progress: Progress | None, now: datetime) -> str:
         """One line for a log: what runs, or what was concluded last."""
         found = self.results("").experiments
-        last = f"{len(self._ended())} of {self._plan.experiments} concluded"
+        last = f"{len(self._ended())} of {self._plan.terms.experiments} concluded"
         if found:
             last += f", last: experiment {found[-1].number} {found[-1].verdict}"
         return f"{last}; {progress.brief() if progress else 'no job'}"

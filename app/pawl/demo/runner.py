@@ -18,6 +18,7 @@ from typing import Any
 from pawl.localhub import Hub
 
 ARTIFACT = "pawl-record"
+HANDED_IN = ("record.json", "trajectories.json")
 POLL = 0.05
 """Seconds between two looks at whether a running job was cancelled."""
 STOPPING = 20.0
@@ -169,12 +170,11 @@ class LocalRunner:
         }
 
     def _hand_in(self, job: Mapping[str, Any], conclusion: str) -> None:
-        """Upload the record, if there is one, whatever became of the job; then say that it is over."""
-        record = self._out(job) / "record.json"
-        if record.is_file():
-            self._hub.actions.upload_artifact(
-                job["job_id"], ARTIFACT, {"record.json": record.read_bytes()}, overwrite=True
-            )
+        """Upload the record, and trajectories, if there are any, whatever became of the job; then say that it is over."""
+        files = {name: self._out(job) / name for name in HANDED_IN}
+        found = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+        if found:
+            self._hub.actions.upload_artifact(job["job_id"], ARTIFACT, found, overwrite=True)
         self._hub.actions.complete_job(job["job_id"], conclusion)
 
 

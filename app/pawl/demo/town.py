@@ -9,20 +9,21 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ruamel.yaml import YAML
 
 from pawl.commands.scaffold import workflow
 from pawl.commands.serve import AppServer
 from pawl.control.settings import Settings
-from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Agent
 from pawl.core.ledger import LEDGER_BRANCH
 from pawl.demo.runner import LocalRunner
 from pawl.localhub import Hub, HubServer
+from pawl.meta.means import Means
 
 OWNER = "you"
 TIMER = 15.0
@@ -148,14 +149,19 @@ class Town:
         """Why nothing happens, in sentences."""
         return self.app.app.notices(name).get(loop, ()) if self.app else ()
 
-    def configure(self, name: str, loop: str, experiments: int, branch: str) -> None:
-        """See that the workflow is there and that the loop ends after so many experiments; pushed only if it changes."""
+    def configure(
+        self, name: str, loop: str, experiments: int, branch: str, agent: Mapping[str, Any] | None = None
+    ) -> None:
+        """See that the workflow is there, that the loop ends after so many experiments, and that this agent proposes.
+
+        It is pushed only if it changes anything.
+        """
         with tempfile.TemporaryDirectory(prefix="pawl-configure-") as folder:
             work = Path(folder) / "work"
             _git(None, "clone", "--quiet", "--branch", branch, self._address(name), str(work))
             config = work / CONFIG_PATH
             config.write_text(
-                limited(config.read_text(encoding="utf-8"), loop, experiments), encoding="utf-8"
+                limited(config.read_text(encoding="utf-8"), loop, experiments, agent), encoding="utf-8"
             )
             target = work / WORKFLOW_PATH
             if not target.exists():
@@ -164,7 +170,7 @@ class Town:
             if _git(work, "status", "--porcelain"):
                 self._commit_and_push(work, name, "Configure the loop", branch)
 
-    def start_app(self, name: str) -> None:
+    def start_app(self, name: str, means: Means | None = None) -> None:
         """Run the App against this GitHub, and install it on the repository, which it learns from a webhook."""
         registration = self.hub.app
         settings = Settings(
@@ -176,6 +182,7 @@ class Town:
             port=0,
             timer=TIMER,
             seconds_between_writes=0.0,
+            means=means or Means(),
         )
         self.app = AppServer(settings)
         self.hub.set_webhook_url(f"{self.app.address}/webhooks")
@@ -221,8 +228,14 @@ def _locked(home: Path) -> TextIO:
     return lock
 
 
-def limited(text: str, loop: str, experiments: int) -> str:
+def limited(text: str, loop: str, experiments: int, agent: Mapping[str, Any] | None = None) -> str:
     """A configuration of one loop, which stops by itself; comments and order are kept.
+
+    Args:
+        text: the configuration.
+        loop: the loop's name.
+        experiments: after which it stops.
+        agent: its ``agent`` section; None leaves the one that is there.
 
     Raises:
         DemoError: there is no such loop.
@@ -235,16 +248,23 @@ def limited(text: str, loop: str, experiments: int) -> str:
     if loop not in loops:
         raise DemoError(f"this folder is the copy of loop {', '.join(loops)}; name another with --home")
     rules = loops[loop]
-    if len(loops) == 1 and (rules.get("limits") or {}).get("experiments") == experiments:
+    same_agent = agent is None or _agent(rules.get("agent")) == _agent(agent)
+    if len(loops) == 1 and same_agent and (rules.get("limits") or {}).get("experiments") == experiments:
         return text
     for other in [name for name in loops if name != loop]:
         del loops[other]  # it would run without end beside the one that was asked for
     if not rules.get("limits"):
         rules["limits"] = {}
     rules["limits"]["experiments"] = experiments
+    if agent is not None and not same_agent:
+        rules["agent"] = dict(agent)
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()
+
+
+def _agent(section: Mapping[str, Any] | None) -> Agent:
+    return Agent.model_validate(dict(section or {}))
 
 
 def _author() -> list[str]:

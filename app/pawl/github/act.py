@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 
 from pawl.core import actions as do
-from pawl.core.config import Loop
-from pawl.core.edit import Edit
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Request
 from pawl.core.snapshot import Snapshot
-from pawl.github import checks, experiments, merging, tracking
+from pawl.github import checks, experiments, merging, traces, tracking
 from pawl.github.comments import Comments
 from pawl.github.experiments import Opening
 from pawl.github.jobs import Jobs
@@ -52,15 +50,8 @@ class Actor:
                 self._view.forget_all()
                 raise
 
-    def open_experiment(self, loop: str, rules: Loop, number: int, edit: Edit, base: str) -> bool:
+    def open_experiment(self, opening: Opening) -> bool:
         """Open the pull request of an edit, or what is still missing of it; whether it was not open before.
-
-        Args:
-            loop: the loop's name.
-            rules: its rules.
-            number: the experiment's number.
-            edit: what is proposed.
-            base: commit that the edit was made on.
 
         Raises:
             Moved: the branch has moved while it was made.
@@ -68,7 +59,7 @@ class Actor:
         """
         with self._view.lock:
             try:
-                return experiments.open_experiment(self._view, Opening(loop, rules, number, edit, base))
+                return experiments.open_experiment(self._view, opening)
             except BaseException:
                 self._view.forget_all()
                 raise
@@ -112,6 +103,8 @@ class Actor:
                 return merging.merge(view, action, snapshot)
             case do.Close():
                 return self._close(action, loop)
+            case do.KeepTraces():
+                return traces.store(view, loop, action.experiment, action.files)
             case do.DeleteBranch():
                 return experiments.delete_branch(view, loop, action.experiment)
             case _:

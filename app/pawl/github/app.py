@@ -136,6 +136,10 @@ class App:
         for item in self._connection.pages("/app/hook/deliveries"):
             yield _delivery(item)
 
+    def redeliver(self, attempt: int) -> None:
+        """Have one delivery made again, under its old id."""
+        self._connection.send("POST", f"/app/hook/deliveries/{attempt}/attempts")
+
 
 def _delivery(item: dict[str, Any]) -> Delivery:
     return Delivery(

@@ -1,81 +1,130 @@
-"""The record a job uploaded: a zip that untrusted code may have written, opened without believing anything in it."""
+"""What a job uploaded: a zip that untrusted code may have written, opened without believing anything in it."""
 
 from __future__ import annotations
 
 import io
+import json
+import re
 import zipfile
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import structlog
 from pydantic import ValidationError
 
-from pawl.core.measurement import RECORD_LIMIT, Record
+from pawl.core.measurement import RECORD_LIMIT, TRAJECTORIES_LIMIT, TRAJECTORY_LIMIT, Record
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound
+
+log = structlog.get_logger(__name__)
 
 ARTIFACT = "pawl-record"
 """The artifact's name."""
 MEMBER = "record.json"
+TRAJECTORIES = "trajectories.json"
+"""What loops over a harness hand in besides; a record without it is as good."""
+UNPACKED = {MEMBER: RECORD_LIMIT, TRAJECTORIES: 2 * TRAJECTORIES_LIMIT}
+"""Bytes of each member; a text takes up to twice its bytes as JSON, unless it is all escapes."""
+_KEY = re.compile(r"(?:baseline|candidate)/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class BadRecord(Exception):
     """An artifact that holds no usable record; the text says why, for a person."""
 
 
-def fetch_record(client: Repository, job: int) -> tuple[Record | None, str, str]:
-    """What an ended job handed in: the record, its text, and why it has none, for a person."""
+@dataclass(frozen=True)
+class Handed:
+    """What an ended job handed in."""
+
+    record: Record | None = None
+    text: str = ""
+    """The record as it was uploaded."""
+    trouble: str = ""
+    """Why there is no record, for a person."""
+    trajectories: Mapping[str, str] = field(default_factory=dict)
+    """What the task agent did in practice tasks, by ``<arm>/<task>``."""
+
+
+def fetch_handed(client: Repository, job: int) -> Handed:
+    """What an ended job handed in, or why that is nothing."""
     found = client.get(f"actions/runs/{job}/artifacts", name=ARTIFACT)["artifacts"]
     usable = [item for item in found if item["name"] == ARTIFACT and not item["expired"]]
     if not usable:
-        return None, "", f"the job ended without the artifact {ARTIFACT}"
+        return Handed(trouble=f"the job ended without the artifact {ARTIFACT}")
     # The first one: a job that a person ran again must not replace what it measured before.
     artifact = min(usable, key=lambda item: int(item["id"]))
-    if artifact["size_in_bytes"] > RECORD_LIMIT:
-        return None, "", f"the artifact {ARTIFACT} is larger than {RECORD_LIMIT:,} bytes"
+    limit = RECORD_LIMIT + TRAJECTORIES_LIMIT
+    if artifact["size_in_bytes"] > limit:
+        return Handed(trouble=f"the artifact {ARTIFACT} is larger than {limit:,} bytes")
     try:
-        record, text = read_record(client.download(f"actions/artifacts/{artifact['id']}/zip", RECORD_LIMIT))
+        return read_handed(client.download(f"actions/artifacts/{artifact['id']}/zip", limit))
     except NotFound:
-        return None, "", f"the artifact {ARTIFACT} has expired"
+        return Handed(trouble=f"the artifact {ARTIFACT} has expired")
     except BadRecord as error:
-        return None, "", str(error)
-    return record, text, ""
+        return Handed(trouble=str(error))
 
 
-def read_record(data: bytes) -> tuple[Record, str]:
-    """The record in an artifact's zip, and its text as it was uploaded.
+def read_handed(data: bytes) -> Handed:
+    """The record in an artifact's zip, and what else may be in it.
 
-    Only the one expected member is read, into memory, by its exact name, up to a limit: nothing is ever extracted.
+    Only expected members are read, into memory, by their exact names, up to a limit: nothing is ever extracted. Trajectories
+    that are not as agreed are left out, for the record says what was measured without them.
 
     Raises:
-        BadRecord: it is no such zip, or the member is no record.
+        BadRecord: it is no such zip, or the record's member is no record.
     """
-    text = _member(data)
+    members = _members(data)
     try:
-        return Record.model_validate_json(text), text
+        text = members[MEMBER].decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRecord(f"{MEMBER} is not UTF-8") from None
+    try:
+        record = Record.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BadRecord(f"{MEMBER} is no record ({place or 'top'}: {first['msg']})") from None
+    return Handed(record, text, "", _trajectories(members.get(TRAJECTORIES, b"{}")))
 
 
-def _member(data: bytes) -> str:
+def _members(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [member.filename for member in archive.infolist()]
-            if names != [MEMBER]:
+            if sorted(names) not in ([MEMBER], [MEMBER, TRAJECTORIES]):
                 raise BadRecord(
-                    f"the artifact {ARTIFACT} holds {len(names)} files; exactly {MEMBER} is expected"
+                    f"the artifact {ARTIFACT} holds {len(names)} files; exactly {MEMBER} is expected, and "
+                    f"{TRAJECTORIES} of loops with tasks"
                 )
-            member = archive.infolist()[0]
-            if member.file_size > RECORD_LIMIT:  # bounds what unpacks, however well it is packed
-                raise BadRecord(f"{MEMBER} would unpack to {member.file_size:,} bytes")
-            with archive.open(member) as file:
-                content = file.read(RECORD_LIMIT + 1)
+            return {member.filename: _unpacked(archive, member) for member in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError):
         # RuntimeError: encrypted; NotImplementedError: a way of packing that zipfile does not know.
         raise BadRecord(f"the artifact {ARTIFACT} is no zip that can be read") from None
-    if len(content) > RECORD_LIMIT:
-        raise BadRecord(f"{MEMBER} is larger than {RECORD_LIMIT:,} bytes")
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    limit = UNPACKED[member.filename]
+    if member.file_size > limit:  # bounds what unpacks, however well it is packed
+        raise BadRecord(f"{member.filename} would unpack to {member.file_size:,} bytes")
+    with archive.open(member) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise BadRecord(f"{member.filename} is larger than {limit:,} bytes")
+    return content
+
+
+def _trajectories(data: bytes) -> dict[str, str]:
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRecord(f"{MEMBER} is not UTF-8") from None
+        told = json.loads(data)
+        if not isinstance(told, dict):
+            raise ValueError("no object")
+        for key, text in told.items():
+            if not _KEY.fullmatch(key) or not isinstance(text, str) or len(text.encode()) > TRAJECTORY_LIMIT:
+                raise ValueError("a member that is no trajectory")
+        if sum(len(text.encode()) for text in told.values()) > TRAJECTORIES_LIMIT:
+            raise ValueError("too many bytes")
+    except (ValueError, RecursionError) as error:  # also halves of surrogate pairs, which UTF-8 cannot hold
+        log.warning("trajectories left out", why=str(error)[:200])
+        return {}
+    return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pawl.core.config import Loop
 from pawl.core.digest import git_blob_sha
@@ -16,7 +16,7 @@ from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
 from pawl.messages.commits import edit_commit
 from pawl.messages.labels import EXPERIMENT, HELD, SUPERSEDED, VERDICT_LABELS
-from pawl.messages.pull_requests import Proposal, pull_request_body, pull_request_title
+from pawl.messages.pull_requests import Made, Proposal, pull_request_body, pull_request_title
 
 STATE_LABELS = frozenset({HELD.name, SUPERSEDED.name, *(label.name for label in VERDICT_LABELS.values())})
 """Labels of which an experiment has one at a time."""
@@ -32,6 +32,8 @@ class Opening:
     edit: Edit
     base: str
     """Commit that the edit was made on."""
+    made: Made = field(default_factory=Made)
+    """How it came about."""
 
     @property
     def branch(self) -> str:
@@ -92,7 +94,7 @@ def _edited(view: RepositoryView, opening: Opening) -> str:
     before = objects.commit(opening.base).tree
     old = next((entry.sha for entry in objects.entries(before) if entry.path == path), None)
     body = {
-        "message": edit_commit(opening.loop, opening.number, opening.edit),
+        "message": edit_commit(opening.loop, opening.number, opening.edit, opening.made.models),
         "content": base64.b64encode(opening.content).decode(),
         "sha": old,
         "branch": branch,
@@ -127,6 +129,7 @@ def _pull_request(view: RepositoryView, opening: Opening, head: str) -> Pull:
         predicted=edit.predicted,
         parameters=edit.parameters,
         tracking=issue.number if issue else None,
+        made=opening.made,
     )
     body = {
         "title": pull_request_title(opening.loop, opening.number, edit.hypothesis),

@@ -66,7 +66,7 @@ def rebase(view: RepositoryView, action: Rebase, snapshot: Snapshot) -> bool:
     encoded = {"content": base64.b64encode(action.content).decode(), "encoding": "base64"}
     view.client.post("git/blobs", encoded)
     blob = view.objects.put_blob(action.content)
-    message = edit_commit(snapshot.loop, action.experiment, edit)
+    message = edit_commit(snapshot.loop, action.experiment, edit, experiment.models)
     _replace_head(view, pull, _commit(view, action.parent, snapshot.rules.edit, blob, message))
     return True
 

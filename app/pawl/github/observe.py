@@ -20,6 +20,7 @@ from pawl.core.snapshot import (
     Snapshot,
     Tracking,
 )
+from pawl.github.artifacts import Handed
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facts import (
     CheckRun,
@@ -166,6 +167,7 @@ class _Look:
             proposer=notes.proposer,
             predicted=notes.predicted,
             parameters=notes.parameters,
+            models=notes.models,
         )
 
     def _content(self, entries: tuple[TreeEntry, ...]) -> bytes:
@@ -180,7 +182,8 @@ class _Look:
             return notes
         for line in reversed(self.lines):
             if isinstance(line, VerdictLine) and line.experiment == number:
-                return EditNotes(line.hypothesis, line.proposer, line.predicted, dict(line.parameters))
+                parameters = dict(line.parameters)
+                return EditNotes(line.hypothesis, line.proposer, line.predicted, parameters, line.models)
         return notes
 
     def _attempt(self, number: int, head: str) -> Attempt | None:
@@ -218,9 +221,8 @@ class _Look:
         return None
 
     def _with_record(self, job: Dispatched, wanted: bool = True) -> Job:
-        record, text, trouble = None, "", ""
-        if wanted and job.status == "completed":
-            record, text, trouble = self.view.record(job.id)
+        handed = self.view.handed(job.id) if wanted and job.status == "completed" else Handed()
+        trouble = handed.trouble
         if trouble and job.conclusion not in ("", "success"):
             trouble = f"{trouble} ({job.conclusion})"
         return Job(
@@ -230,9 +232,10 @@ class _Look:
             status=job.status,
             conclusion=job.conclusion,
             url=job.url,
-            record=record,
+            record=handed.record,
             trouble=trouble,
-            record_text=text,
+            record_text=handed.text,
+            trajectories=handed.trajectories,
         )
 
     def _checks(self, head: str) -> Iterator[Check]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
-from pawl.core.measurement import Record
-from pawl.github.artifacts import fetch_record
+from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facets import Facets
@@ -189,9 +188,9 @@ class RepositoryView(Facets):
 
         return self._once("checks", ("statuses", commit), read)
 
-    def record(self, job: int) -> tuple[Record | None, str, str]:
-        """What an ended job handed in: the record, its text, and why it has none, for a person."""
-        return self._once("jobs", ("record", job), lambda: fetch_record(self.client, job))
+    def handed(self, job: int) -> Handed:
+        """What an ended job handed in."""
+        return self._once("jobs", ("handed", job), lambda: fetch_handed(self.client, job))
 
     def ended_by(self, pull: Pull) -> str:
         """Who closed or merged a pull request; empty where GitHub does not say."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from pawl.core.config import Loop
 from pawl.core.measurement import Request
@@ -14,6 +15,9 @@ from pawl.lab.sandbox import HOME, WORKSPACE, Folder, Job, Limits, Mount, Sandbo
 from pawl.lab.setup import Prepared
 from pawl.lab.tree import Overlay, remove
 from pawl.lab.workplace import Workplace
+
+if TYPE_CHECKING:
+    from pawl.lab.task_model import Reached
 
 EVALUATOR_SECONDS = 60.0
 """An evaluator gets the loop's grace, and at least this."""
@@ -98,19 +102,64 @@ class Bench:
             gpu=self.gpu,
         )
 
+    def task_job(
+        self,
+        folder: Folder,
+        variables: Mapping[str, str | Mount],
+        inputs: Mount,
+        model: Reached | None,
+    ) -> Job:
+        """A run that is a block of tasks: it sees their instructions, and its model through one socket."""
+        mounts: tuple[Mount, ...] = (inputs,)
+        hidden = self.hidden
+        env: dict[str, str | Mount] = {**variables, "PAWL_INPUTS": inputs}
+        if model is not None:
+            mounts, hidden = (inputs, model.socket), (*self.hidden, *model.hidden)
+            env["PAWL_MODEL_SOCKET"] = model.socket
+        job = self.run_job(folder, env)
+        return replace(job, mounts=(*job.mounts, *mounts), hidden=hidden)
+
+    def model_job(self, folder: Folder, seed: int, place: Mount, socket: Mount) -> Job:
+        """The server of a task agent's model: like an evaluator, it is the base's own code and may see all of it.
+
+        Args:
+            folder: its private folder.
+            seed: of the run that it serves.
+            place: the folder that it may write its socket to.
+            socket: the socket, in that folder.
+        """
+        model = self.rules.tasks.model if self.rules.tasks else None
+        assert model is not None
+        assert model.command is not None
+        seconds = self.rules.budget + self.rules.grace + EVALUATOR_SECONDS
+        variables: dict[str, str | Mount] = {"PAWL_SEED": str(seed), "PAWL_MODEL_SOCKET": socket}
+        return self._base_job("model", model.command, seconds, folder, variables, (place,))
+
     def evaluate_job(
         self, folder: Folder, variables: Mapping[str, str | Mount], mounts: tuple[Mount, ...]
     ) -> Job:
         """The evaluator: the whole base, its own data and setup. Python packages of the loop's setup are there too."""
         assert self.rules.evaluate is not None
+        seconds = max(self.rules.grace, EVALUATOR_SECONDS)
+        return self._base_job("evaluate", self.rules.evaluate.command, seconds, folder, variables, mounts)
+
+    def _base_job(
+        self,
+        name: str,
+        command: str,
+        seconds: float,
+        folder: Folder,
+        variables: Mapping[str, str | Mount],
+        mounts: tuple[Mount, ...],
+    ) -> Job:
         setups = [setup for setup in (self.evaluator_setup, self.setup) if setup is not None]
         env = dict(variables) | ({"PAWL_SETUP": setups[0].data} if setups else {})
         return Job(
-            name="evaluate",
-            command=self.rules.evaluate.command,
+            name=name,
+            command=command,
             folder=folder,
             cwd=self.rules.cwd,
-            limits=self.limits(max(self.rules.grace, EVALUATOR_SECONDS)),
+            limits=self.limits(seconds),
             env=env,
             mounts=(*mounts, *self.evaluator_data, *((setups[0].data,) if setups else ())),
             packages=tuple(setup.packages for setup in setups),

@@ -65,6 +65,10 @@ class ContainerSandbox:
         """A container can show anything anywhere."""
         return ""
 
+    def beside(self, stop: Stop) -> ContainerSandbox:
+        """Another one on the same cores, of the same image."""
+        return ContainerSandbox(stop, self._cores, self.image)
+
     def close(self) -> None:
         """Give the connections to the engine back."""
         self.client.close()

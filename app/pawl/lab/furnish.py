@@ -10,6 +10,7 @@ from typing import Literal
 
 from pawl.core.config import Loop
 from pawl.core.measurement import Request
+from pawl.lab import trajectories
 from pawl.lab.bench import Bench, data_mounts, hidden_paths
 from pawl.lab.device import Device
 from pawl.lab.objects import Repository
@@ -63,6 +64,7 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
             *repository.folders(),
             *options.hidden,
             options.out / "record.json",
+            options.out / trajectories.NAME,
             private_top(options.cache),
             folder_of(options.cache, "evaluate"),
             *(mount.host for mount in evaluator_data),

@@ -23,6 +23,8 @@ from pawl.lab.options import Measured, Options
 from pawl.lab.output import one_line
 from pawl.lab.running import Running
 from pawl.lab.sandbox import Stop
+from pawl.lab.task_run import TaskRun
+from pawl.lab.trajectories import hand_in
 from pawl.lab.workplace import workplace
 
 
@@ -140,13 +142,22 @@ class _Job:
         journal.add(run)
         self.options.progress(f"Run {number}: {step.stage} {step.arm} {step.place}, seed {step.seed}")
         try:
-            run = Running(bench, run).measure()
+            run = self._made(bench, run)
         except (OSError, RuntimeError) as error:
             # Pawl or the machine failed: nothing is said about the code, and the runs before this one stand.
             reason = f"the run could not be made on this machine: {one_line(str(error), 800)}"
             run = run.model_copy(update={"status": RunStatus.INTERRUPTED, "reason": reason})
         journal.replace(run, self._total)
         self.options.progress(f"Run {number}: {_said(run, self.request.rules.metric.name)}")
+
+    def _made(self, bench: Bench, run: RunRecord) -> RunRecord:
+        if not self.request.rules.task_agent:
+            return Running(bench, run).measure()
+        running = TaskRun(bench, run)
+        run = running.measure()
+        if running.trajectories:
+            hand_in(self.options.out, run.arm, running.trajectories)
+        return run
 
 
 def _said(run: RunRecord, name: str) -> str:

@@ -64,6 +64,10 @@ class ProcessSandbox:
             "what this user can read. Use the docker sandbox, or run as a user who may make namespaces.",
         )
 
+    def beside(self, stop: Stop) -> ProcessSandbox:
+        """Another one on the same cores."""
+        return ProcessSandbox(stop, self._cores, self.isolated)
+
     def close(self) -> None:
         """Nothing to give back."""
 

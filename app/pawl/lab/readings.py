@@ -7,14 +7,20 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Literal
 
 from pawl.core.config import Metric
+from pawl.core.measurement import MAX_TASKS
 from pawl.lab.output import lines, one_line
 
-MAX_ANSWER = 64 * 1024
+MAX_ANSWER, MAX_TASK_ANSWER = 64 * 1024, 256 * 1024
+"""Characters of an evaluator's answer."""
 MAX_NUMBERS = 64
+SAME_MEAN = 1e-6
+"""Difference between a metric and the mean of its tasks that is rounding."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,63}")
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|inf(?:inity)?|nan)"
 
 
@@ -86,21 +92,26 @@ class Answer:
     metric: float | None = None
     guards: dict[str, float] = field(default_factory=dict)
     reason: str = ""
+    tasks: dict[str, float] = field(default_factory=dict)
+    """Score of each task of the block, by its name."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Names of tasks, by the ids that the run knew them by."""
 
 
-def evaluator_answer(output: str, name: str) -> Answer:
+def evaluator_answer(output: str, name: str, tasks: bool = False) -> Answer:
     """The answer in an evaluator's output: one JSON object on the last line that is not empty.
 
     Args:
         output: its standard output.
         name: the metric's name.
+        tasks: whether the run was a block of tasks, so that the answer has ``tasks`` beside numbers, and may have ``ids``.
     """
     said = [line for line in output.splitlines() if line.strip()]
     if not said:
         return Answer("failed", reason="the evaluator printed nothing; its last line must be a JSON object")
     last = said[-1]
     try:
-        if len(last) > MAX_ANSWER:
+        if len(last) > (MAX_TASK_ANSWER if tasks else MAX_ANSWER):
             raise ValueError("it is too long")
         value = strict_json(last)
     except ValueError as error:
@@ -112,12 +123,36 @@ def evaluator_answer(output: str, name: str) -> Answer:
         if kind in value:
             reason = value[kind] if isinstance(value[kind], str) else json.dumps(value[kind])
             return Answer("violation" if kind == "violation" else "invalid", reason=one_line(reason))
+    scores, ids = (value.pop("tasks", None), value.pop("ids", {})) if tasks else ({}, {})
     bad = [key for key, number in value.items() if not _is_number(number) or not _NAME.fullmatch(key)]
     if bad or name not in value or len(value) > MAX_NUMBERS:
         missing = f"{name} is missing" if name not in value else f"{one_line(str(bad[:1]), 80)} is no number"
         return Answer("failed", reason=f"the evaluator's answer is not as agreed: {missing}")
     numbers = {key: float(number) for key, number in value.items()}
-    return Answer("ok", metric=numbers.pop(name), guards=numbers)
+    metric = numbers.pop(name)
+    if tasks and (wrong := _wrong_tasks(scores, ids, metric)):
+        return Answer("failed", reason=f"the evaluator's answer is not as agreed: {wrong}")
+    return Answer("ok", metric, numbers, tasks={key: float(each) for key, each in scores.items()}, ids=ids)
+
+
+def _wrong_tasks(scores: Any, ids: Any, metric: float) -> str:
+    """What is not as agreed about the scores of a block; empty if all is."""
+    if not isinstance(scores, dict) or not scores:
+        return '"tasks" is missing: it must map the name of every task of the block to its score'
+    if len(scores) > MAX_TASKS:
+        return f'"tasks" has {len(scores)} tasks, {MAX_TASKS} are allowed in a block'
+    for name, score in scores.items():
+        if not _TASK.fullmatch(name):
+            return f"{one_line(repr(name), 80)} is no name of a task: letters, digits, and . _ - after the first, 64 at most"
+        if not _is_number(score) or not 0 <= score <= 1:
+            return f"the score of the task {name} is {one_line(repr(score), 40)}, and no number from 0 to 1"
+    if abs(fmean(scores.values()) - metric) > SAME_MEAN:
+        return f"the metric is {metric:g}, and the mean score of the tasks {fmean(scores.values()):g}"
+    if not isinstance(ids, dict) or not all(
+        isinstance(name, str) and name in scores for name in ids.values()
+    ):
+        return '"ids" must map ids to names of tasks of the block'
+    return ""
 
 
 def _is_number(value: object) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pawl.core.config import SELECT
-from pawl.core.measurement import LOG_TAIL, RunRecord, RunStatus, Stage
+from pawl.core.measurement import LOG_TAIL, RunRecord, RunStatus, splits_of
 from pawl.core.quantities import format_duration
 from pawl.lab import artifact
 from pawl.lab.bench import Bench
@@ -100,8 +100,7 @@ class Running:
                 self._take(folder, SELECT)
             else:
                 self._carry(folder)
-        splits = rules.splits if self.run.stage is Stage.SEAL else (SELECT,)
-        return {split: self._score(split) for split in splits}
+        return {split: self._score(split) for split in splits_of(rules, self.run.stage)}
 
     def _note(self, ended: Ended, meter: GpuMeter) -> None:
         """What is known of the run however it ended."""
@@ -188,19 +187,27 @@ class Running:
         if self.bench.rules.predict is not None:
             inputs["PAWL_INPUTS"] = self._ask(split)
             self._predict(split)
+        answer = self._judge(split, split, inputs)
+        assert answer.metric is not None
+        return answer.metric
+
+    def _judge(self, split: str, artifact: str, inputs: dict[str, Mount]) -> Answer:
+        """The evaluator's word on an artifact, by the split whose name the artifact was kept under."""
         source = self.kept / "source" / PurePosixPath(self.bench.overlay.edit).name
         source.parent.mkdir(exist_ok=True)
         source.write_bytes(self.content)
         mounts = {
-            "PAWL_ARTIFACT": Mount(self.kept / f"artifact-{split}", f"/pawl/artifact/{split}"),
+            "PAWL_ARTIFACT": Mount(self.kept / f"artifact-{artifact}", f"/pawl/artifact/{artifact}"),
             "PAWL_SOURCE": Mount(source, f"/pawl/source/{source.name}"),
             **inputs,
         }
         ended = self._evaluator(split, "score", mounts)
-        answer = evaluator_answer(ended.output, self.bench.rules.metric.name)
-        return self._accept(answer, ended)
+        rules = self.bench.rules
+        answer = evaluator_answer(ended.output, rules.metric.name, rules.task_agent)
+        self._accept(answer, ended)
+        return answer
 
-    def _accept(self, answer: Answer, ended: Ended) -> float:
+    def _accept(self, answer: Answer, ended: Ended) -> None:
         match answer.status:
             case "invalid":
                 raise _Over(RunStatus.INVALID, f"the evaluator finds the artifact invalid: {answer.reason}")
@@ -208,10 +215,8 @@ class Running:
                 raise _Over(RunStatus.VIOLATION, f"the evaluator reports a violation: {answer.reason}")
             case "failed":
                 raise _Over(RunStatus.INVALID, answer.reason, ended.log)
-        assert answer.metric is not None
         # What the host measured wins over a guard of the same name, and the select split over the seal.
         self.guards = {**answer.guards, **self.guards}
-        return answer.metric
 
     def _ask(self, split: str) -> Mount:
         questions = self.kept / f"inputs-{split}"

@@ -122,6 +122,10 @@ class Ended:
 class Sandbox(Protocol):
     """Runs jobs, one at a time."""
 
+    def beside(self, stop: Stop) -> Sandbox:
+        """Another one just like this, for a job that runs at the same time and is stopped on its own."""
+        ...
+
     @property
     def kind(self) -> Literal["process", "docker"]:
         """As the record's environment names it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pawl.localhub import routes_archives
 from pawl.localhub.api import Call, Listing, R, Reply, route
 from pawl.localhub.errors import HubError, not_found
 from pawl.localhub.routes_git import resolve
@@ -271,4 +272,6 @@ def link(hub: Any, key: str) -> bytes | None:
     found = hub.store.find("link", key)
     if not found or found["until"] < hub.clock():
         return None
+    if "commit" in found:
+        return routes_archives.packed(hub, found)
     return bytes(hub.actions.artifact_path(found["artifact"]).read_bytes())

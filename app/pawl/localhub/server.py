@@ -10,7 +10,16 @@ import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from pawl.localhub import githttp, routes_app, routes_checks, routes_git, routes_issues, routes_pulls  # noqa: F401 (they register)
+from pawl.localhub import (  # noqa: F401 (they register)
+    githttp,
+    routes_app,
+    routes_archives,
+    routes_checks,
+    routes_git,
+    routes_issues,
+    routes_manifest,
+    routes_pulls,
+)
 from pawl.localhub.api import ROUTES, Api, Observer
 from pawl.localhub.errors import HubError, not_found
 from pawl.localhub.hub import Hub
@@ -62,6 +71,7 @@ def create_app(hub: Hub, observer: Observer | None = None, base: str = BASE) -> 
         return flask.Response(data, mimetype="application/zip")
 
     app.register_blueprint(runner_routes(hub))
+    app.register_blueprint(routes_manifest.registration(hub))
     app.register_blueprint(pages(hub))
 
     @app.errorhandler(Exception)
@@ -106,7 +116,11 @@ class HubServer:
         self.hub.events.stop()
         # First the requests under way end, then the loop over the sockets: a worker wakes that loop when it is done.
         self._server.task_dispatcher.shutdown(timeout=2)
-        self._server.trigger.pull_trigger(self._close)
+        trigger = self._server.trigger
+        # Under the lock: the loop could else run the closing on a worker's wake-up, and the pipe be gone before ours.
+        with trigger.lock:
+            trigger.thunks.append(self._close)
+            trigger._physical_pull()
         if self._thread:
             self._thread.join(10)
 

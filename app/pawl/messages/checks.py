@@ -118,8 +118,10 @@ def _asked(request: Request) -> dict[str, object]:
         "done": len(request.runs),
         "sealing": request.purpose is Purpose.EXPERIMENT and request.start.value == "seal",
         "pool": len(known.pool),
-        "sigma": number(known.sigma) if known.dof else "",
-        "detectable": number(DETECTABLE * known.sigma) if known.dof and known.sigma else "",
+        "sigma": number(known.sigma) if known.dof and not request.rules.task_agent else "",
+        "detectable": ""
+        if request.rules.task_agent or not (known.dof and known.sigma)
+        else number(DETECTABLE * known.sigma),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from pawl.core.digest import canonical_json
 from pawl.core.edit import Edit
 from pawl.core.ledger import VerdictLine
 from pawl.messages.figures import effect_words, sealed_means
-from pawl.messages.quoting import clean, message_line
+from pawl.messages.quoting import clean, message_line, one_line
 
 SUBJECT = 68
 """Characters of a subject or title."""
@@ -21,8 +22,12 @@ HYPOTHESIS = 4000
 """Characters of a hypothesis that a commit carries."""
 PARAMETERS = 64
 """Parameters that are read back from a commit."""
+MODELS, MODEL = 8, 200
+"""Models that a commit names, and characters of a model's id."""
 _READ = 64 * 1024
 _TRAILER = re.compile(r"(Pawl-[A-Za-z-]+):[ \t]*(.*)")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*")
+_SIGN = re.compile(r"[^A-Za-z0-9._]")
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,27 @@ class EditNotes:
     proposer: str = ""
     predicted: float | None = None
     parameters: dict[str, float] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    """Exact ids of the models that proposed it."""
 
 
-def edit_commit(loop: str, number: int, edit: Edit) -> str:
+def edit_commit(loop: str, number: int, edit: Edit, models: Sequence[str] = ()) -> str:
     """The message of a candidate's commit.
 
     ``[skip ci]`` keeps the repository's other workflows from running machine-written code with their secrets.
+
+    Args:
+        loop: the loop's name.
+        number: the experiment's number.
+        edit: what is proposed.
+        models: exact ids by which the models that proposed it named themselves.
     """
     subject = message_line(edit.hypothesis, SUBJECT) or f"Experiment {number} of {loop}"
     quoted = [f"> {line}".rstrip() for line in _hypothesis_lines(edit.hypothesis)]
     trailers = [f"Pawl-Loop: {loop}", f"Pawl-Experiment: {number}"]
     if proposer := message_line(edit.proposer, 100):
         trailers.append(f"Pawl-Proposer: {proposer}")
+    trailers += [f"Pawl-Model: {_written(model)}" for model in models[:MODELS] if one_line(model)]
     if edit.predicted is not None and math.isfinite(edit.predicted):
         trailers.append(f"Pawl-Predicted: {float(edit.predicted)!r}")
     if parameters := _finite(edit.parameters):
@@ -59,9 +73,12 @@ def read_edit_commit(message: str) -> EditNotes:
     while lines and not lines[-1].strip():
         lines.pop()
     trailers: dict[str, str] = {}
+    models: list[str] = []
     while lines and lines[-1].strip():
         if found := _TRAILER.fullmatch(lines.pop().strip()):
             trailers.setdefault(found[1], found[2].strip())  # from the end, so the last one counts
+            if found[1] == "Pawl-Model" and (model := _model(found[2].strip())):
+                models.insert(0, model)
     quoted = [line[1:].removeprefix(" ") for line in lines if line.startswith(">")]
     if not quoted:
         # Written by a person: everything but the trailers.
@@ -72,6 +89,7 @@ def read_edit_commit(message: str) -> EditNotes:
         proposer=clean(trailers.get("Pawl-Proposer", ""))[:100],
         predicted=_number(trailers.get("Pawl-Predicted", "")),
         parameters=_parameters(trailers.get("Pawl-Parameters", "")),
+        models=tuple(models[:MODELS]),
     )
 
 
@@ -105,6 +123,28 @@ def _hypothesis_lines(hypothesis: str) -> list[str]:
     """Each line by itself, so that nothing in it can be read as a trailer; empty for an empty hypothesis."""
     lines = clean(hypothesis[:HYPOTHESIS]).strip().split("\n")
     return [message_line(line, 400) for line in lines] if any(lines) else []
+
+
+def _written(model: str) -> str:
+    """A model's id to the letter: what GitHub could take for a mention or a reference is escaped, as in JSON."""
+    model = one_line(model, MODEL)
+    if _PLAIN.fullmatch(model) and message_line(model, MODEL) == model:
+        return model
+    return f'"{_SIGN.sub(lambda sign: _escaped(sign[0]), model)}"'
+
+
+def _escaped(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def _model(text: str) -> str:
+    if text.startswith('"'):
+        try:
+            text = str(json.loads(text))
+        except (ValueError, RecursionError):
+            return ""
+    return one_line(text, MODEL)
 
 
 def _finite(values: Any) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pawl.core.config import SEAL, SELECT, Metric
 from pawl.core.decision import Finding
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Arm, RunFact, Stage
+from pawl.core.paired import paired_of
 from pawl.core.verifying import finding_of
 from pawl.messages.figures import duration, effect_words, number
 from pawl.messages.quoting import one_line
@@ -34,10 +35,14 @@ def _explained(line: VerdictLine, finding: Finding) -> Iterator[str]:
         yield f"hypothesis  {one_line(line.hypothesis, 300)}"
     if line.proposer:
         yield f"proposer    {one_line(line.proposer, 100)}"
+    for who, models in (("meta-agent", line.models), ("task agent", _task_models(line))):
+        if models:
+            yield f"{who}  answered by {', '.join(one_line(model) for model in models)}"
     if line.predicted is not None:
         yield f"predicted   {effect_words(metric, line.predicted)}"
     if line.effect is not None:
-        in_sigma = "" if line.effect_sigma is None else f", {line.effect_sigma:+.3f} sigma"
+        unit = "standard errors" if line.rules.task_agent else "sigma"
+        in_sigma = "" if line.effect_sigma is None else f", {line.effect_sigma:+.3f} {unit}"
         yield f"effect      {effect_words(metric, line.effect, 6)}{in_sigma}"
     yield f"metric      {metric.name}, {metric.goal}"
     yield f"base        {line.base}"
@@ -52,7 +57,7 @@ def _explained(line: VerdictLine, finding: Finding) -> Iterator[str]:
         runs = [run for run in line.runs if run.stage is stage]
         if runs:
             yield ""
-            yield from told(line, finding, runs)
+            yield from (_tasks(line, stage) if line.rules.task_agent else told(line, finding, runs))
     if finding.guards:
         yield ""
         yield "Guards"
@@ -64,6 +69,33 @@ def _explained(line: VerdictLine, finding: Finding) -> Iterator[str]:
         f"{len(line.runs)} runs, {duration(line.seconds_in_budget)} inside the budget, "
         f"{duration(line.seconds_outside)} outside it"
     )
+
+
+def _tasks(line: VerdictLine, stage: Stage) -> Iterator[str]:
+    """A stage of a loop over a harness: its bounds, its runs, and what both versions did with the same tasks."""
+    dials, paired = line.procedure, paired_of(line.runs, (stage,))
+    yield {
+        Stage.SCREEN: f"Screen: a block of practice tasks in both versions, z of {dials.task_screen_z:g} or more goes on",
+        Stage.CONFIRM: (
+            f"Confirm: up to {dials.task_pairs} fresh blocks, log evidence {math.log(1 / dials.task_alpha):+.2f} or more "
+            f"goes on; {math.log(1 / dials.beta):+.2f} or more for worse is dropped"
+        ),
+    }.get(
+        stage,
+        f"Seal: {dials.task_seal_pairs} sealed blocks, a gain above {dials.seal_margin:g} standard errors is kept",
+    )
+    yield from (_run(run, line.rules.metric) for run in line.runs if run.stage is stage)
+    yield (
+        f"  {len(paired.differences)} tasks in both versions: {len(paired.fixed)} fixed, {len(paired.broken)} broken, "
+        f"{effect_words(line.rules.metric, paired.effect, 6)}, standard error {number(paired.error)}"
+    )
+    if stage is Stage.CONFIRM:
+        yield f"  log evidence = {paired.log_evidence():+.3f} for better, {paired.log_evidence(-1):+.3f} for worse"
+    yield f"  z = {paired.z:+.3f}, one-sided mid-p of McNemar's exact test = {paired.midp:.3g}"
+
+
+def _task_models(line: VerdictLine) -> list[str]:
+    return sorted({model for run in line.runs for model in run.models})
 
 
 def _screen(line: VerdictLine, finding: Finding, runs: list[RunFact]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pawl.core.config import SEAL, SELECT, Metric
 from pawl.core.decision import Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Arm, RunFact, RunStatus, Stage
+from pawl.core.paired import paired_of
 from pawl.core.quantities import format_duration
 from pawl.messages.quoting import Safe
 
@@ -42,9 +43,16 @@ def effect_words(metric: Metric, effect: float, digits: int = 3) -> Safe:
     )
 
 
-def sigma_words(in_sigma: float) -> Safe:
-    """``3.2 sigma``: the size of an effect whose direction stands beside it."""
-    return Safe(f"{abs(in_sigma):.2g} sigma")
+def sigma_words(in_sigma: float, task_agent: bool = False) -> Safe:
+    """``3.2 sigma``: the size of an effect whose direction stands beside it.
+
+    Args:
+        in_sigma: the size.
+        task_agent: whether the effect is a mean over tasks, whose sigma is its own standard error.
+    """
+    size = f"{abs(in_sigma):.2g}"
+    errors = "standard error" if size == "1" else "standard errors"
+    return Safe(f"{size} {errors if task_agent else 'sigma'}")
 
 
 def half_sigma(in_sigma: float) -> float:
@@ -59,21 +67,40 @@ def effect_shown(metric: Metric, line: VerdictLine) -> Safe:
     read these pages, and many small edits would otherwise read the hidden split out bit by bit. A deterministic metric has
     no sigma to round to, so only the direction is told.
     """
+    tasks = line.rules.task_agent
     if line.effect is None:
         return Safe("none measured")
     if line.verdict is Verdict.KEEP:
-        in_sigma = "" if line.effect_sigma is None else f", {sigma_words(line.effect_sigma)}"
+        in_sigma = "" if line.effect_sigma is None else f", {sigma_words(line.effect_sigma, tasks)}"
         return Safe(f"{effect_words(metric, line.effect)}{in_sigma}")
-    if line.calibration.sigma == 0 or line.effect_sigma is None:
+    if told_effect(line) is None:
         return Safe("better" if line.effect > 0 else "worse" if line.effect < 0 else "no change")
-    rounded = half_sigma(line.effect_sigma)
+    rounded = half_sigma(line.effect_sigma or 0.0)
     if rounded == 0:
-        return Safe("less than half a sigma")
-    return Safe(f"about {effect_words(metric, rounded * line.sigma, 2)}, {sigma_words(rounded)}")
+        return Safe("less than half a standard error" if tasks else "less than half a sigma")
+    return Safe(f"about {effect_words(metric, rounded * line.sigma, 2)}, {sigma_words(rounded, tasks)}")
+
+
+def told_effect(line: VerdictLine) -> float | None:
+    """The size of an effect as far as a page may tell it, in the metric's unit; none where only its direction may."""
+    if line.effect is None or line.verdict is Verdict.KEEP:
+        return line.effect
+    # The noise of whole runs says nothing in loops over a harness: there sigma is the effect's own standard error.
+    exact = line.calibration.sigma == 0 and not line.rules.task_agent
+    return None if exact or line.effect_sigma is None else half_sigma(line.effect_sigma) * line.sigma
+
+
+def direction(line: VerdictLine) -> int:
+    """Of an effect, as far as a page may tell it: 1 better, -1 worse, 0 neither."""
+    told = told_effect(line)
+    effect = (line.effect or 0.0) if told is None else told
+    return (effect > 0) - (effect < 0)
 
 
 def effect_basis(line: VerdictLine) -> Safe:
     """What an effect rests on: sealed, or a rough figure from how many candidate runs."""
+    if line.rules.task_agent:
+        return _task_basis(line)
     coarse = ", only its direction is told" if line.calibration.sigma == 0 else ", rounded"
     used = [run for run in line.runs if run.stage is line.stage and run.status is RunStatus.OK]
     candidates = sum(run.arm is Arm.CANDIDATE for run in used)
@@ -85,6 +112,15 @@ def effect_basis(line: VerdictLine) -> Safe:
         return Safe(f"a rough figure from {count(candidates, 'pair')}{coarse}")
     pool = count(len(line.calibration.pool), "baseline run")
     return Safe(f"a rough figure from {count(candidates, 'run')} against a pool of {pool}{coarse}")
+
+
+def _task_basis(line: VerdictLine) -> Safe:
+    """The same in loops over a harness, where tasks count and not runs."""
+    tasks = count(len(paired_of(line.runs, (line.stage,)).differences), "task")
+    if line.stage is Stage.SEAL:
+        return Safe(f"sealed: {tasks} in both versions{'' if line.verdict is Verdict.KEEP else ', rounded'}")
+    kind = "practice" if line.stage is Stage.SCREEN else "fresh"
+    return Safe(f"a rough figure from {tasks} of the {kind} split in both versions, rounded")
 
 
 def sealed_means(line: VerdictLine) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ from pawl.core.ledger import AnyLine, Outcome, VerdictLine
 from pawl.core.measurement import Arm, Stage
 from pawl.core.policy import Hold
 from pawl.core.verifying import finding_of
+from pawl.messages.costs import experiment_cost
 from pawl.messages.figures import (
     count,
     duration,
@@ -24,6 +25,8 @@ from pawl.messages.holds import hold_text
 from pawl.messages.progress import last_outcomes
 from pawl.messages.quoting import Safe, code, prose
 from pawl.messages.rendering import render
+from pawl.messages.scoring import prediction_words
+from pawl.messages.tasks import answered, named_tasks, task_rows, why_tasks
 
 GUARDS = 20
 """Guards that a table shows."""
@@ -66,6 +69,8 @@ def heading(line: VerdictLine) -> Safe:
 def why(line: VerdictLine) -> Safe:
     """Why the verdict is what it is, with no figure that effects are rounded to hide."""
     dials = line.procedure
+    if line.rules.task_agent and (said := why_tasks(line)):
+        return said
     if line.verdict is Verdict.KEEP:
         sealed = sum(run.stage is Stage.SEAL and run.arm is Arm.CANDIDATE for run in line.runs)
         repeated = count(sealed, "sealed run repeats", "sealed runs repeat")
@@ -141,7 +146,11 @@ def report_values(report: Report) -> dict[str, object]:
         "means": (number(means[0]), number(means[1])) if means else None,
         "effect": effect_shown(metric, line) if line.effect is not None else None,
         "basis": effect_basis(line),
-        "predicted": effect_words(metric, line.predicted) if line.predicted is not None else None,
+        "prediction": prediction_words(line),
+        "tasks": task_rows(line),
+        "named": named_tasks(line),
+        "proposing": experiment_cost(report.ledger, line.experiment),
+        "models": answered(line),
         "incident": prose(finding.incident) if finding.incident not in ("", line.reason) else "",
         "runs": run_rows(line.runs),
         "guards": guard_rows(finding),

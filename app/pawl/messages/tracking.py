@@ -13,10 +13,12 @@ from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
+from pawl.messages.costs import cap_words, cost_rows, unpriced_words
 from pawl.messages.figures import DETECTABLE, count, effect_shown, number
 from pawl.messages.progress import chart, last_outcomes, last_verdicts, progress_of, step_rows
 from pawl.messages.quoting import Safe, code, prose
 from pawl.messages.rendering import render
+from pawl.messages.scoring import score_words
 
 ROWS = 25
 """Experiments that the table shows, the newest."""
@@ -58,7 +60,7 @@ def tracking_marker(loop: str) -> Safe:
 def loop_state(snapshot: Snapshot, notices: Sequence[str] = ()) -> LoopState:
     """Where the loop is. What a person must act on comes first."""
     halted = paused(snapshot)
-    if halted is not None:
+    if halted is not None and halted.reason is not HoldReason.INCIDENT:
         return LoopState.STOPPED if halted.reason is HoldReason.STOPPED else LoopState.PAUSED
     if open_incident(snapshot.ledger) is not None:
         return LoopState.HALTED
@@ -95,6 +97,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         loop=code(snapshot.loop),
         state=Safe(state.value),
         incident=prose(incident.reason) if incident else "",
+        incident_stops=incident is not None and incident.stops == "loop",
         incident_experiment=incident.experiment or 0 if incident else 0,
         notices=[prose(notice, 400) for notice in told[:NOTICES]],
         file=code(rules.edit),
@@ -115,6 +118,12 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         rows=_rows(snapshot),
         chart=chart(progress),
         steps=step_rows(progress),
+        tasks=rules.task_agent,
+        score=score_words(lines),
+        costs=cost_rows(lines),
+        unpriced=unpriced_words(lines),
+        caps=cap_words(rules.agent.money, lines),
+        asks=rules.agent.proposer != "search",
     )
 
 

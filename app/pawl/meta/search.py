@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pawl.core.digest import sha256
-from pawl.core.edit import MAX_BYTES, Edit, objections
+from pawl.core.edit import MAX_BYTES, Edit
+from pawl.meta.atif import offline
+from pawl.meta.checking import check_edit
 from pawl.meta.literals import Dial, Unreadable, dials, rewrite
 from pawl.meta.places import Rank
-from pawl.meta.proposer import Context, NoProposal, Tried
+from pawl.meta.proposer import Context, NoProposal, Proposal, Tried
 from pawl.meta.scale import REACH, coordinate, value_of, written
 
 ENOUGH_TOLD = 6
@@ -38,8 +39,9 @@ class Search:
     """The proposer `search`: no model, no key, no network."""
 
     name = "search"
+    reads = False
 
-    def propose(self, context: Context) -> Edit:
+    def propose(self, context: Context) -> Proposal:
         """A few numbers of the source changed.
 
         Raises:
@@ -56,7 +58,8 @@ class Search:
             for texts in islice(source, DRAWS):
                 content = rewrite(context.source, texts)
                 if _acceptable(content, context):
-                    return _edit(content, texts, turnable)
+                    edit = _edit(content, texts, turnable)
+                    return Proposal(edit, trace=offline(self.name, edit.hypothesis))
         raise NoProposal(
             f"nothing new is left near the present values of {_names(turnable)} in {context.rules.edit}. Put more numbers "
             "into named constants at its top level, or choose another agent.proposer in .github/pawl.yml"
@@ -90,10 +93,7 @@ def _turnable(context: Context) -> tuple[Dial, ...]:
 
 
 def _acceptable(content: str, context: Context) -> bool:
-    if sha256(content) in context.sources:
-        return False
-    limit = context.rules.limits.changed_lines
-    return not objections(context.rules.edit, context.source.encode(), content.encode(), limit)
+    return not check_edit(context, content)
 
 
 def _edit(content: str, texts: Texts, turnable: Sequence[Dial]) -> Edit:
@@ -146,7 +146,10 @@ def _told(turnable: Sequence[Dial], context: Context) -> Iterator[_Trial]:
     trials = [
         *measured,
         *(_Trial(parameters, worst) for parameters in broken),
-        *(_Trial(parameters, height - 1) for parameters in context.in_flight),
+        *(
+            _Trial(parameters, height - 1)
+            for parameters in (flying.parameters for flying in context.in_flight)
+        ),
     ]
     for trial in trials:
         parameters = {name: value for name, value in trial.parameters.items() if name in known}

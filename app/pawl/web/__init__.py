@@ -13,6 +13,8 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from pawl.web.headers import guarded
+
 MAX_BODY = 5 * 2**20
 """Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
 
@@ -26,6 +28,8 @@ class Door:
     """Takes event name, delivery id and payload; false if the delivery was received before."""
     ready: Callable[[], bool]
     status: Callable[[], Mapping[str, Any]]
+    metrics: Callable[[], bytes]
+    """Figures in Prometheus' text format."""
 
 
 def create_app(door: Door) -> Flask:
@@ -79,6 +83,11 @@ def create_app(door: Door) -> Flask:
             "the database does not answer, or the App is not known to GitHub yet",
         )
 
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(door.metrics(), mimetype="text/plain; version=0.0.4")
+
     @app.get("/")
     def index() -> Response:
         """What this process does, for a person who finds it."""
@@ -95,10 +104,7 @@ def create_app(door: Door) -> Flask:
 
     @app.after_request
     def headers(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["Content-Security-Policy"] = "default-src 'none'"
-        return response
+        return guarded(response)
 
     return app
 

@@ -1,0 +1,56 @@
+"""What the runs of a measurement mean: a verdict with the figures it follows from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pawl.core.measurement import Stage
+
+
+class Verdict(StrEnum):
+    """What an experiment's runs say."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    INCONCLUSIVE = "inconclusive"
+    CRASH = "crash"
+    VIOLATION = "violation"
+
+
+@dataclass(frozen=True)
+class GuardCheck:
+    """One guard at the seal: means over the sealed runs of both arms, in the guard's own unit."""
+
+    name: str
+    bound: str
+    baseline: float | None
+    candidate: float | None
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on an experiment, and the figures it follows from. Effects are positive where the candidate is better."""
+
+    verdict: Verdict
+    stage: Stage
+    reason: str
+    effect: float | None = None
+    """In the metric's unit: the seal's difference of means once sealed, a rough figure from fewer runs before."""
+    effect_sigma: float | None = None
+    sigma: float = 0.0
+    """The sigma the decision relied on (its upper bound)."""
+    screen_z: float | None = None
+    llr: float | None = None
+    guards: tuple[GuardCheck, ...] = ()
+    incident: str = ""
+    """Evidence of cheating or of a broken evaluator; empty if there is none."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The end of a calibration or an audit: whether it has the runs it wanted."""
+
+    ok: bool
+    reason: str

@@ -1,0 +1,113 @@
+"""Reads for a proposer: the base's files and the public history, fixed to one moment and apart from the view of looks."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from pawl.core.ledger import LEDGER_BRANCH, experiment_folder
+from pawl.core.measurement import RECORD_LIMIT, Record
+from pawl.github.client import Repository
+from pawl.github.errors import NotFound
+from pawl.github.objects import Objects
+from pawl.github.traces import trace_ref
+
+FILE_LIMIT = 10**6
+"""Bytes of one file that is read."""
+ARCHIVE_LIMIT = 100 * 10**6
+"""Bytes of the packed base."""
+COMMENTS = 100
+"""Comments of the tracking issue that are looked through, the newest."""
+MAY_WRITE = frozenset({"admin", "maintain", "write"})
+
+
+class Reading:
+    """What can be read of a repository at one moment. Nothing of it is cached beyond this object.
+
+    Args:
+        client: the repository.
+        base: commit whose files are read.
+        loop: the loop's name.
+        hidden: whether a path of the base is kept from proposers.
+    """
+
+    def __init__(self, client: Repository, base: str, loop: str, hidden: Callable[[str], bool]) -> None:
+        self._client, self._base, self._loop, self._hidden = client, base, loop, hidden
+        self._objects = Objects(client)
+        self._ledger: str | None = None
+        self._writers: dict[str, bool] = {}
+
+    def blobs(self) -> dict[str, str]:
+        """Regular files of the base that may be shown, with the names of their contents."""
+        entries = self._objects.entries(self._objects.commit(self._base).tree)
+        regular = (entry for entry in entries if entry.mode in ("100644", "100755"))
+        return {entry.path: entry.sha for entry in regular if not self._hidden(entry.path)}
+
+    def blob(self, sha: str) -> bytes:
+        """A file's bytes."""
+        return self._objects.blob(sha)
+
+    def archive(self) -> Iterator[tuple[str, bytes, bool]]:
+        """The base's regular files that may be shown: path, bytes, whether it can be executed. One request for all."""
+        data = self._client.download(f"tarball/{self._base}", ARCHIVE_LIMIT)
+        shown = self.blobs()
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as packed:
+            for member in packed:
+                # GitHub puts everything into one folder, named after the repository and the commit.
+                path = str(PurePosixPath(*PurePosixPath(member.name).parts[1:]))
+                if not member.isreg() or path not in shown or member.size > FILE_LIMIT:
+                    continue
+                file = packed.extractfile(member)
+                if file is not None:
+                    yield path, file.read(FILE_LIMIT), bool(member.mode & 0o100)
+
+    def concluded(self, number: int, name: str) -> bytes | None:
+        """A file that the ledger's branch keeps beside an experiment's verdict; none where there is none."""
+        if self._ledger is None:
+            try:
+                self._ledger = str(self._client.get(f"git/ref/heads/{LEDGER_BRANCH}")["object"]["sha"])
+            except NotFound:
+                return None
+        here: str | None = self._ledger
+        for part in PurePosixPath(experiment_folder(self._loop, number)).parts:
+            here = self._objects.folder(here).get(part) if here is not None else None
+        sha = self._objects.folder(here).get(name) if here is not None else None
+        return self._objects.blob(sha) if sha is not None else None
+
+    def record(self, number: int) -> Record | None:
+        """The record behind an experiment's last verdict."""
+        data = self.concluded(number, "record.json")
+        return Record.model_validate_json(data) if data is not None and len(data) <= RECORD_LIMIT else None
+
+    def traces(self, number: int) -> dict[str, str]:
+        """Traces that are kept of an experiment, by path, with the names of their contents."""
+        try:
+            tip = self._client.get(f"git/{trace_ref(self._loop, number).replace('refs/', 'ref/', 1)}")[
+                "object"
+            ]["sha"]
+        except NotFound:
+            return {}
+        return {entry.path: entry.sha for entry in self._objects.entries(self._objects.commit(tip).tree)}
+
+    def comments(self, issue: int) -> list[dict[str, Any]]:
+        """Comments of an issue by people who may write to the repository, oldest first."""
+        listed = list(self._client.pages(f"issues/{issue}/comments"))[-COMMENTS:]
+        return [item for item in listed if self._may_write(item.get("user") or {})]
+
+    def _may_write(self, user: dict[str, Any]) -> bool:
+        """GitHub's word on it: an association like MEMBER says nothing of this repository."""
+        login = str(user.get("login", ""))
+        if not login or user.get("type") == "Bot" or login == self._client.identity.login:
+            return False
+        if login not in self._writers:
+            try:
+                told = self._client.get(f"collaborators/{login}/permission")
+                self._writers[login] = (
+                    told.get("role_name") in MAY_WRITE or told.get("permission") in MAY_WRITE
+                )
+            except NotFound:
+                self._writers[login] = False
+        return self._writers[login]
