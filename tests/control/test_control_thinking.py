@@ -196,7 +196,7 @@ def test_one_proposal_at_a_time_until_it_is_taken() -> None:
     assert thinker.take("loop") is None
     later.run()
     assert woken == ["woken"]
-    thinker.submit(proposer, snapshot(), 2)
+    thinker.submit(proposer, snapshot(), 1)
     assert not later.waiting
     assert thinker.busy("loop")
     assert thinker.take("loop") == Thought(1, build.SHA, Proposal(EDIT))

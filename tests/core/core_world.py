@@ -7,6 +7,7 @@ is found and not made again. Every change goes through `_effect`, where a fuse c
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict, advance
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.edit import objections, scope_objection
+from pawl.core.lanes import slots
 from pawl.core.ledger import (
     AnyLine,
     AuditLine,
@@ -39,7 +41,7 @@ from pawl.core.measurement import (
     Step,
 )
 from pawl.core.policy import PAUSED_LABEL, RESUME_LABEL
-from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Snapshot, Tracking
+from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Orphan, Snapshot, Tracking
 from pawl.core.states import State, state_of
 
 EDIT = "lab/train.py"
@@ -134,14 +136,17 @@ class World:
         self.pulls: dict[int, Pull] = {}
         self.check_runs: list[CheckRun] = []
         self.jobs: list[Job] = []
-        self.orphans: set[int] = set()
-        """Jobs whose head a person has pushed over: no snapshot shows them any more."""
         self.tracking: Tracking | None = None
         self.notices: tuple[str, ...] = ()
         self.stop = False
-        self.proposing: tuple[int, str] | None = None
+        self.proposing: dict[int, str] = {}
+        """The base that each proposal which is being made rests on, by number."""
         self.other_checks: dict[str, list[Check]] = {}
         self.required_checks: tuple[str, ...] = ()
+        self.devices: dict[str, str] = {}
+        """The kind of machine of each fleet; a plain one by default."""
+        self.shifts: dict[str, float] = {}
+        """By how much a fleet's machines measure everything differently."""
         self.fuse: int | None = None
         self.crash_at: int | None = None
         """The number of the one change, counted from the beginning, at which the process dies for once."""
@@ -177,10 +182,11 @@ class World:
                 if number not in concluded
             ),
             calibrating=tuple(self._calibrating()),
+            orphans=tuple(self._orphans(concluded)),
             tracking=self.tracking,
             stop=self.stop,
             last_number=max(self.pulls, default=0),
-            proposing=self.proposing is not None,
+            proposing=tuple(sorted(self.proposing)),
         )
 
     def _base(self) -> Base:
@@ -259,6 +265,17 @@ class World:
                 seen.add(check.request.number)
                 yield Calibrating(check.request.model_copy(update={"check_run": check.id}), job)
 
+    def _orphans(self, concluded: set[int]) -> Iterator[Orphan]:
+        """Jobs on heads that were replaced, as long as the ledger does not know what they ran."""
+        recorded = {line.head for line in self.ledger if isinstance(line, VerdictLine)}
+        for check in self.check_runs:
+            job, number = self._job_of(check), check.key.split(".")[0]
+            if check.key.startswith("c") or job is None or check.request is None or int(number) in concluded:
+                continue
+            pull = self.pulls[int(number)]
+            if check.head != pull.head and check.head not in recorded:
+                yield Orphan(check.request.model_copy(update={"check_run": check.id}), job, pull.number)
+
     # One step, and what can happen in the middle of it.
 
     def decided(self) -> tuple[act.Action, ...]:
@@ -276,6 +293,13 @@ class World:
         finally:
             self.fuse = None
         return self.effects - before + broken
+
+    def look(self, twice: bool = False) -> int:
+        """Steps until nothing changes any more, before anybody else does anything: what one look is. Returns the changes."""
+        changes = 0
+        while (made := self.step(twice=twice)) > 0:
+            changes += made
+        return changes
 
     def _effect(self) -> None:
         """Announces one change of the world."""
@@ -323,9 +347,9 @@ class World:
             self.notices = action.notices
 
     def _do_Propose(self, action: act.Propose) -> None:
-        if self.proposing is None and action.number not in self.pulls:
+        if action.number not in self.proposing and action.number not in self.pulls:
             self._effect()
-            self.proposing = (action.number, self.tip)
+            self.proposing[action.number] = self.tip
 
     def _do_StartAttempt(self, action: act.StartAttempt) -> None:
         if action.supersedes is not None:
@@ -349,10 +373,26 @@ class World:
         if self._job_of(check) is None:
             self._effect()
             self.jobs.append(Job(len(self.jobs) + 1, check.key, check.id, "queued", url="https://jobs"))
-            assert len(self.in_flight()) <= 1, "two jobs for one lane"
+            most = slots(self.rules.lanes_by_fleet)
+            taken = Counter(self.fleet_of(job) for job in self.in_flight())
+            assert all(count <= most.get(fleet, 0) for fleet, count in taken.items()), "more jobs than room"
 
     def in_flight(self) -> list[Job]:
-        return [job for job in self.jobs if job.status != "completed" and job.id not in self.orphans]
+        return [job for job in self.jobs if job.status != "completed"]
+
+    def taken(self) -> list[Job]:
+        """The jobs that the runners have, or take next: the oldest ones of each fleet, as many as it has lanes."""
+        free, found = dict(self.rules.lanes_by_fleet), list[Job]()
+        for job in self.in_flight():
+            fleet = self.fleet_of(job)
+            if free.get(fleet, 1) > 0:
+                free[fleet] = free.get(fleet, 1) - 1
+                found.append(job)
+        return found
+
+    def fleet_of(self, job: Job) -> str:
+        request = self.check_runs[job.check_run - 1].request
+        return request.fleet if request else next(iter(self.rules.lanes_by_fleet))
 
     def _do_Redispatch(self, action: act.Redispatch) -> None:
         self._dispatch(self.check_runs[action.request.check_run - 1])
@@ -464,6 +504,9 @@ class World:
             self._effect()
             self.end_job(action.job, "cut off", conclusion="cancelled")
 
+    def _do_CutOff(self, action: act.CutOff) -> None:
+        self._conclude(action.check_run)
+
     def _do_FinishCalibration(self, action: act.FinishCalibration) -> None:
         self._conclude(action.check_run)
 
@@ -484,9 +527,10 @@ class World:
 
     def deliver_proposal(self) -> bool:
         """The proposal that was asked for arrives as a pull request on the base it was made for."""
-        if self.proposing is None:
+        if not self.proposing:
             return False
-        (number, parent), self.proposing = self.proposing, None
+        number = min(self.proposing)
+        parent = self.proposing.pop(number)
         files = dict(self.commits[parent].files)
         files[EDIT] = self.edits(self, number) if self.edits else self.random_edit(files[EDIT])
         head = self._commit(parent, files, salt=f"{number}")
@@ -512,8 +556,8 @@ class World:
         return "".join(lines).encode()
 
     def start_job(self) -> bool:
-        """A runner takes the job that waits."""
-        for job in self.in_flight():
+        """A runner that is free takes a job that waits."""
+        for job in self.taken():
             if job.status == "queued":
                 self.jobs[job.id - 1] = replace(job, status="in_progress")
                 self.note_states()
@@ -557,7 +601,7 @@ class World:
         return Record(
             request=digest,
             key=request.key,
-            environment=Environment(device="cpu", sandbox="process"),
+            environment=Environment(device=self.devices.get(request.fleet, "cpu"), sandbox="process"),
             runs=tuple(runs),
             complete=complete,
             refused="setup failed" if how == "refused" else "",
@@ -567,7 +611,8 @@ class World:
         sha = request.candidate if step.arm is Arm.CANDIDATE else request.baseline
         assert sha is not None
         content = self.commits[sha].files[EDIT]
-        value = worth(content) + (self.random.gauss(0, self.noise) if self.noise else 0.0)
+        value = worth(content) + self.shifts.get(request.fleet, 0.0)
+        value += self.random.gauss(0, self.noise) if self.noise else 0.0
         said: dict[str, Any] = {
             "status": RunStatus.OK,
             "metric": {SELECT: value, SEAL: value},
@@ -590,10 +635,6 @@ class World:
     def push_to_experiment(self, number: int, path: str, data: bytes) -> None:
         """Somebody pushes onto an experiment's branch."""
         pull = self.pulls[number]
-        for check in self.check_runs:
-            job = self._job_of(check)
-            if check.head == pull.head and job is not None:
-                self.orphans.add(job.id)
         files = {**self.commits[pull.head].files, path: data}
         pull.head = self._commit(pull.head, files, salt="person").sha
         self.note_states()
@@ -650,8 +691,8 @@ class World:
         self.label(PAUSED_LABEL, False)
         for _ in range(limit):
             self.finish_checks("success")
-            busy = self.step() > 0
-            for job in self.in_flight():
+            busy = self.look() > 0
+            for job in self.taken():
                 self.end_job(job.id)
                 busy = True
             busy = self.deliver_proposal() or busy

@@ -113,7 +113,10 @@ def test_the_editable_file_is_always_an_input() -> None:
 
 def test_the_rules_digest_is_of_what_a_measurement_depends_on() -> None:
     same = rules().rules_digest
-    assert rules(merge="auto", branch="dev", limits={"experiments": 3}, program="p.md").rules_digest == same
+    assert (
+        rules(merge="auto", branch="dev", limits={"experiments": 3}, program="p.md", lanes=3).rules_digest
+        == same
+    )
     for change in ({"budget": "1m"}, {"run": {"cores": 2}}, {"guards": {"lines": "+5%"}}, {"setup": "make"}):
         assert rules(**change).rules_digest != same
 
@@ -234,6 +237,15 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "evaluator alone": (
         f"{LOOP}\n    evaluate: {{command: python e.py}}",
         "3:3: loops.tune: evaluate needs artifact",
+    ),
+    "no lane": (f"{LOOP}\n    lanes: 0", "6:5: loops.tune.lanes: "),
+    "lanes beside fleets": (
+        f"{LOOP}\n    lanes: 2\n    fleets: {{a: {{labels: [gpu]}}}}",
+        "3:3: loops.tune: where there are fleets, each of them says its own lanes",
+    ),
+    "fleet without labels": (
+        f"{LOOP}\n    fleets: {{h100: {{lanes: 2}}}}",
+        "6:14: loops.tune.fleets.h100.labels: this key is missing",
     ),
     "second time": (f"{LOOP}\n    edit: other.py", "6:5: the key 'edit' is here a second time"),
 }

@@ -301,7 +301,7 @@ def settled_world(**changes: Any) -> World:
 
 def test_the_first_measurement_of_a_loop_is_its_pool() -> None:
     world = World()
-    asked = calibration_request(world.snapshot(), b"key")
+    asked = calibration_request(world.snapshot(), "", b"key")
     assert asked is not None
     assert (asked.purpose, asked.runs_wanted, asked.number, asked.candidate) == (Purpose.POOL, 8, 1, None)
     assert (asked.base, asked.baseline) == (world.tip, world.tip)
@@ -310,9 +310,9 @@ def test_the_first_measurement_of_a_loop_is_its_pool() -> None:
 
 def test_nothing_is_missing_once_the_pool_is_there() -> None:
     world = settled_world()
-    assert calibration_request(world.snapshot(), b"key") is None
+    assert calibration_request(world.snapshot(), "", b"key") is None
     world.push("lab/evaluate.py", b"pass\n")
-    asked = calibration_request(world.snapshot(), b"key")
+    asked = calibration_request(world.snapshot(), "", b"key")
     assert asked is not None
     assert (asked.purpose, asked.runs_wanted) == (Purpose.POOL, 4)
 
@@ -324,12 +324,12 @@ def test_an_experiment_is_measured_on_the_present_base_with_its_own_bytes() -> N
     world.deliver_proposal()
     snapshot = world.snapshot()
     (experiment,) = snapshot.experiments
-    asked = experiment_request(snapshot, experiment, 3, b"key")
+    asked = experiment_request(snapshot, experiment, 3, "", b"key")
     assert (asked.base, asked.candidate, asked.attempt) == (world.tip, experiment.head, 3)
     assert asked.candidate_digest == sha256(b"gain_0 = 9\n")
     assert asked.start is Stage.SCREEN
     assert len(asked.seeds) == 13
-    assert asked.seeds != experiment_request(snapshot, experiment, 4, b"key").seeds
+    assert asked.seeds != experiment_request(snapshot, experiment, 4, "", b"key").seeds
 
 
 # What holds a keep, and what stops a loop.

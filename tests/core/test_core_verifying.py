@@ -49,12 +49,12 @@ def edits(world: World, number: int) -> bytes:
 @cache
 def ledger() -> tuple[AnyLine, ...]:
     """The history of a noisy loop with keeps, discards, a crash, two cut-off jobs, a seal on a second base and an audit."""
-    world, moved = World(rules_of(limits={"experiments": 26}), seed=2, edits=edits), False
+    world, moved = World(rules_of(limits={"experiments": 32}), seed=2, edits=edits), False
     while world.step() or world.in_flight() or world.deliver_proposal():
         if State.PROMOTED in world.states.values() and len(world.merges) == 2 and not moved:
             moved = True
             world.push("lab/evaluate.py", b"print('harder')\n")
-        for job in world.in_flight():
+        for job in world.taken():
             world.end_job(job.id, "cut off" if job.key in ("3.1", "7.1") else "complete")
         world.deliver_proposal()
     return tuple(world.ledger)

@@ -36,7 +36,7 @@ def workflow_remarks(checkout: Checkout, config: Config) -> Iterator[Remark]:
                 "error" if path == own else "warning", "this is no workflow that can be read", file=name
             )
         elif path == own:
-            yield from _measuring(checkout, name, text, workflow)
+            yield from _measuring(checkout, config, name, text, workflow)
         else:
             yield from _other(name, workflow, config)
 
@@ -58,10 +58,20 @@ def triggers(workflow: Mapping[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(map(str, found if isinstance(found, list) else [found]))
 
 
-def _measuring(checkout: Checkout, name: str, text: str, workflow: Mapping[str, Any]) -> Iterator[Remark]:
+def _measuring(
+    checkout: Checkout, config: Config, name: str, text: str, workflow: Mapping[str, Any]
+) -> Iterator[Remark]:
     """The workflow that Pawl starts. Its job runs candidates, so it should be able to do nothing else."""
     dispatch = triggers(workflow).get("workflow_dispatch")
     inputs = dispatch.get("inputs") if isinstance(dispatch, dict) else None
+    fleets = any(rules.fleets for rules in config.loops.values())
+    if fleets and "labels" not in (inputs or {}):
+        yield Remark(
+            "error",
+            "`fleets` names runners by their labels, and this file has no input labels to be told them by. "
+            "`pawl init --force` writes it anew",
+            file=name,
+        )
     missing = [key for key in ("title", "request") if key not in (inputs or {})]
     if missing:
         yield Remark(

@@ -118,7 +118,7 @@ def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> di
         raise ScaffoldError("; ".join(problem.message for problem in error.problems)) from None
     written = {
         CONFIG_PATH: config,
-        WORKFLOW_PATH: environment.get_template("workflow.yml.j2").render(labels=", ".join(labels)),
+        WORKFLOW_PATH: environment.get_template("workflow.yml.j2").render(labels=json.dumps(list(labels))),
     }
     folder = str(Path(layout.edit).parent)
     program = "program.md" if folder == "." else f"{folder}/program.md"

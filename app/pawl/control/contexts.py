@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from pawl.core.calibration import calibration_of
+from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
 from pawl.core.ledger import AnyLine, SpendLine, VerdictLine
 from pawl.core.meaning import meaning_of
@@ -47,7 +47,7 @@ def context_of(snapshot: Snapshot, number: int, library: Library | None, now: da
         if isinstance(line, VerdictLine):
             latest[line.experiment] = line
             contents.add(line.content)
-    known = calibration_of(lines, snapshot.base.inputs)
+    known = calibration_of(lines, snapshot.base.inputs, latest_fleet(lines))
     program = ""
     details: tuple[Detail, ...] = ()
     directions: tuple[Direction, ...] = ()

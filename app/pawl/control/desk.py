@@ -23,7 +23,7 @@ class Desk:
 
     def ask(self, snapshot: Snapshot, number: int) -> None:
         """Have a proposal made for the snapshot's loop, unless one is being made or waits to be taken."""
-        if self.thinker.busy(snapshot.loop):
+        if number in self.thinker.busy(snapshot.loop):
             return
         proposer = proposer_for(snapshot.rules, self.means)
         library = self.library_of(snapshot) if self.library_of is not None and proposer.reads else None

@@ -12,6 +12,7 @@ import structlog
 from pawl.control.desk import Desk
 from pawl.control.figures import Figures
 from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
+from pawl.control.thinking import Thought
 from pawl.core.actions import Action, Append, KeepTraces, Merge, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
@@ -204,10 +205,12 @@ class RepositoryLoops:
         return changed and not isinstance(action, UpdateTracking)
 
     def _open(self, loop: str, rules: Loop) -> None:
-        """Write up the proposal that has been made since the last look: its cost, then its pull request and its trace."""
-        thought = self._thinker.take(loop)
-        if thought is None:
-            return
+        """Write up the proposals that have been made since the last look."""
+        while (thought := self._thinker.take(loop)) is not None:
+            self._write_up(thought, loop, rules)
+
+    def _write_up(self, thought: Thought, loop: str, rules: Loop) -> None:
+        """What a proposal has cost, then its pull request and its trace."""
         snapshot = observe(self.view, loop, rules)
         try:
             lines = lines_of(thought, snapshot, self._clock().astimezone(UTC).isoformat(timespec="seconds"))

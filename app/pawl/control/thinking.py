@@ -106,7 +106,7 @@ def _objection(proposal: Any, context: Context) -> str:
 
 
 class Thinker:
-    """Runs proposals one at a time for each loop, and keeps what comes out until the next look takes it.
+    """Runs proposals, and keeps what comes out until a look takes it. No experiment's is made twice at a time.
 
     Args:
         executor: where proposals run.
@@ -122,44 +122,45 @@ class Thinker:
     ) -> None:
         self._executor, self._wake, self._clock = executor, wake, clock
         self._lock = threading.Lock()
-        self._busy: dict[str, Future[None]] = {}
-        self._ready: dict[str, Thought] = {}
+        self._busy: dict[tuple[str, int], Future[None]] = {}
+        self._ready: dict[tuple[str, int], Thought] = {}
 
     def submit(
         self, proposer: Proposer, snapshot: Snapshot, number: int, library: Library | None = None
     ) -> None:
-        """Start a proposal for the snapshot's loop, unless one is being made or waits to be taken."""
-        loop = snapshot.loop
+        """Start the proposal for an experiment, unless it is being made or waits to be taken."""
+        key = (snapshot.loop, number)
         with self._lock:
-            if loop in self._busy or loop in self._ready:
-                return
-            self._busy[loop] = self._executor.submit(self._think, proposer, snapshot, number, library)
+            if key not in self._busy and key not in self._ready:
+                self._busy[key] = self._executor.submit(self._think, proposer, snapshot, number, library)
 
-    def busy(self, loop: str) -> bool:
-        """Whether a proposal for the loop is being made, or waits to be taken."""
+    def busy(self, loop: str) -> tuple[int, ...]:
+        """Numbers of the loop's proposals that are being made, or wait to be taken."""
         with self._lock:
-            return loop in self._busy or loop in self._ready
+            return tuple(sorted(number for name, number in {*self._busy, *self._ready} if name == loop))
 
     def take(self, loop: str) -> Thought | None:
-        """The loop's finished proposal, once."""
+        """The first of the loop's finished proposals, once."""
         with self._lock:
-            return self._ready.pop(loop, None)
+            ready = min((key for key in self._ready if key[0] == loop), default=None)
+            return self._ready.pop(ready) if ready is not None else None
 
     def put_back(self, loop: str, thought: Thought) -> None:
         """Keep a proposal that could not be opened, for the next look."""
         with self._lock:
-            self._ready.setdefault(loop, thought)
+            self._ready.setdefault((loop, thought.number), thought)
 
     def wait(self, loop: str) -> None:
-        """Wait until the loop's proposal, if one is being made, is there to be taken."""
+        """Wait until the loop's proposals that are being made are there to be taken."""
         with self._lock:
-            future = self._busy.get(loop)
-        if future is not None:
+            futures = [future for (name, _), future in self._busy.items() if name == loop]
+        for future in futures:
             future.result()
 
     def _think(self, proposer: Proposer, snapshot: Snapshot, number: int, library: Library | None) -> None:
         thought = think(proposer, snapshot, number, library, self._clock())
+        key = (snapshot.loop, number)
         with self._lock:
-            self._ready[snapshot.loop] = thought
-            self._busy.pop(snapshot.loop, None)
+            self._ready[key] = thought
+            self._busy.pop(key, None)
         self._wake()

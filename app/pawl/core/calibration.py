@@ -24,15 +24,18 @@ SENTINEL_EVERY = 8
 """Candidates after which one baseline run keeps the pool fresh (K)."""
 
 
-def calibration_of(lines: Sequence[AnyLine], inputs: str, device: str | None = None) -> Calibration:
+def calibration_of(
+    lines: Sequence[AnyLine], inputs: str, fleet: str = "", device: str | None = None
+) -> Calibration:
     """Noise and pool for a base.
 
     Args:
         lines: the loop's ledger.
         inputs: inputs digest of the base.
+        fleet: the runners; what others measured is not comparable.
         device: kind of machine; by default the one of the last measurement, since other kinds are not comparable.
     """
-    measured = [line for line in lines if isinstance(line, Measured)]
+    measured = [line for line in lines if isinstance(line, Measured) and line.fleet == fleet]
     if device is None:
         device = measured[-1].device if measured else ""
     here = [line for line in measured if line.device == device]
@@ -49,6 +52,11 @@ def calibration_of(lines: Sequence[AnyLine], inputs: str, device: str | None = N
     sigma, dof = pooled(groups.values())
     upto = lines[-1].seq if lines else 0
     return Calibration(sigma=sigma, dof=dof, pool=tuple(pool[-POOL:]), device=device, upto=upto)
+
+
+def latest_fleet(lines: Sequence[AnyLine]) -> str:
+    """The fleet that measured last: whose figures tell where the loop stands."""
+    return next((line.fleet for line in reversed(lines) if isinstance(line, Measured)), "")
 
 
 def _values(line: Measured) -> Iterator[tuple[str, float]]:
@@ -82,16 +90,17 @@ def runs_missing(calibration: Calibration, tasks: bool = False) -> int:
     return 0 if len(calibration.pool) >= FRESH_RUNS else FRESH_RUNS
 
 
-def sentinel_due(lines: Sequence[AnyLine]) -> bool:
-    """Whether eight experiments have been concluded since a baseline was last measured."""
+def sentinel_due(lines: Sequence[AnyLine], fleet: str = "") -> bool:
+    """Whether a fleet has concluded eight experiments since it last measured a baseline."""
     since = 0
     for line in reversed(lines):
+        if not isinstance(line, Measured) or line.fleet != fleet:
+            continue
         if isinstance(line, CalibrationLine):
             return since >= SENTINEL_EVERY
-        if isinstance(line, Measured):
-            if _has_baseline(line.runs):
-                return since >= SENTINEL_EVERY
-            since += isinstance(line, VerdictLine)
+        if _has_baseline(line.runs):
+            return since >= SENTINEL_EVERY
+        since += isinstance(line, VerdictLine)
     return False
 
 

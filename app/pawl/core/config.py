@@ -103,6 +103,9 @@ BranchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$"
 ModelName = Annotated[str, Field(pattern=r"^(anthropic|openai):[^\s:][^\s]{0,199}$")]
 HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=300)]
 LoopName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$"), AfterValidator(_loop_name)]
+FleetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
+RunnerLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+LaneCount = Annotated[int, Field(ge=1, le=64)]
 HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$")]
 
@@ -280,6 +283,15 @@ class Limits(Rules):
     changed_lines: Annotated[int, Field(ge=1, le=5000)] = 300
 
 
+class Fleet(Rules):
+    """Runners of one kind of machine. What one fleet measures is never compared with what another one does."""
+
+    labels: tuple[RunnerLabel, ...] = Field(
+        min_length=1, max_length=20, description="Labels that each of its runners has."
+    )
+    lanes: LaneCount = 1
+
+
 class Loop(Rules):
     """One optimisation: one editable file, one metric, one budget."""
 
@@ -299,6 +311,10 @@ class Loop(Rules):
     inputs: tuple[str, ...] | None = None
     agent: Agent = Agent()
     branch: BranchName = "main"
+    lanes: LaneCount = Field(default=1, description="Runners that measure at the same time.")
+    fleets: dict[FleetName, Fleet] = Field(
+        default_factory=dict, description="Runners by kind of machine, where there are several kinds."
+    )
     merge: Literal["shadow", "review", "auto"] = "review"
     accept: tuple[Literal["process-sandbox", "self-reported-metric"], ...] = ()
     limits: Limits = Limits()
@@ -317,6 +333,8 @@ class Loop(Rules):
             raise ValueError("evaluate needs artifact: the one file of the run that it may see")
         if self.tasks is not None and (self.evaluate is None or self.predict is not None):
             raise ValueError("tasks needs evaluate, which sets and scores them, and goes without predict")
+        if self.fleets and self.lanes != 1:
+            raise ValueError("where there are fleets, each of them says its own lanes; remove the loop's")
         if self.tasks is not None and self.metric.goal != "maximize":
             raise ValueError("the metric of a loop with tasks is their mean score: its goal is maximize")
         return self
@@ -366,6 +384,15 @@ class Loop(Rules):
     def task_agent(self) -> bool:
         """Whether the editable file is an agent's harness, judged by paired differences of tasks."""
         return self.tasks is not None
+
+    @property
+    def lanes_by_fleet(self) -> dict[str, int]:
+        """Lanes of each fleet. A loop that names no fleet has one without a name."""
+        return {name: fleet.lanes for name, fleet in self.fleets.items()} or {"": self.lanes}
+
+    def runner_labels(self, fleet: str) -> tuple[str, ...]:
+        """What a fleet's runners are labelled with; empty where the workflow's file says it."""
+        return self.fleets[fleet].labels if fleet in self.fleets else ()
 
     @property
     def input_globs(self) -> tuple[str, ...]:

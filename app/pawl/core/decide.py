@@ -24,6 +24,7 @@ from pawl.core.actions import (
     UpdateTracking,
 )
 from pawl.core.judging import write_calibration
+from pawl.core.lanes import emptiest, room, slots
 from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
@@ -37,12 +38,9 @@ from pawl.core.policy import (
     open_incident,
     paused,
 )
-from pawl.core.snapshot import Calibrating, Experiment, Snapshot
+from pawl.core.snapshot import Calibrating, Experiment, Orphan, Snapshot
 from pawl.core.spending import cap_reached
 from pawl.core.states import State
-
-AHEAD = 1
-"""Pull requests that wait measured-next, so that no runner waits for a proposal."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,14 @@ class _Decision(Moves):
         for calibrating in self.snapshot.calibrating:
             if calibrating.job.status == "completed":
                 self._calibrated(calibrating)
-            elif self.snapshot.stop:
+            elif self.snapshot.stop or (paused(self.snapshot) and calibrating.job.status == "queued"):
                 self.now.append(CancelJob(calibrating.job.id))
         for orphan in self.snapshot.orphans:
             self.orphaned(orphan)
-        yield from self._next_job()
+        yield from self.jobs
+        yield from self._next_jobs()
         yield from self.now
-        if self.draft.lines and (self.urgent or not self._busy()):
+        if self.draft.lines and (self.urgent or not self._in_flight()):
             yield Append(tuple(self.draft.lines), dict(self.draft.files))
             yield from self.after
         yield from self._marked()
@@ -115,48 +114,68 @@ class _Decision(Moves):
         elif there and not wanted:
             yield RemoveLabels((INCIDENT_LABEL,))
 
-    def _busy(self) -> bool:
-        """Whether the lane has a job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""
-        attempts = [e.attempt for e in self.snapshot.experiments if e.attempt is not None]
-        jobs = [attempt.job for attempt in attempts] + [item.job for item in self.snapshot.calibrating]
-        jobs += [orphan.job for orphan in self.snapshot.orphans]
-        return State.QUEUED in self.states.values() or any(job and job.status != "completed" for job in jobs)
+    def _in_flight(self) -> list[str]:
+        """The fleet of every job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""
+        flying = [
+            self._fleet(experiment) for experiment in self.snapshot.experiments if self._flies(experiment)
+        ]
+        others: list[Calibrating | Orphan] = [*self.snapshot.calibrating, *self.snapshot.orphans]
+        flying += [item.request.fleet for item in others if item.job.status != "completed"]
+        return flying
 
-    def _next_job(self) -> Iterator[Action]:
-        """Give the free lane its next job: a calibration that is due, else the oldest experiment that waits."""
-        restarted = any(isinstance(action, StartAttempt) for action in self.now)
-        if (
-            self._busy()
-            or self.base_moves
-            or restarted
-            or paused(self.snapshot)
-            or failing_base(self.snapshot)
-        ):
+    def _flies(self, experiment: Experiment) -> bool:
+        attempt = experiment.attempt
+        job = attempt.job if attempt is not None else None
+        waits = self.states[experiment.number] is State.QUEUED
+        return waits or (job is not None and job.status != "completed")
+
+    def _next_jobs(self) -> Iterator[Action]:
+        """Give free lanes their next jobs: calibrations that are due, and the experiments that wait, oldest first."""
+        if self.base_moves or paused(self.snapshot) or failing_base(self.snapshot):
             return
-        if any(item.job.status == "completed" for item in self.snapshot.calibrating):
+        calibrating = self.snapshot.calibrating
+        if any(item.job.status == "completed" for item in calibrating):
             return  # what it measured decides what comes next: look again once it is in the ledger
-        calibration = calibration_request(self.snapshot, self.seed_key)
+        fleets = self.snapshot.rules.lanes_by_fleet
+        free = room(fleets, self._in_flight())
         waiting = self._waiting()
-        if calibration is not None:
-            if calibration.purpose is Purpose.AUDIT or waiting or not self._exhausted():
+        begun = bool(calibrating)
+        for fleet in [name for name in free if free[name]]:
+            calibration = calibration_request(self.snapshot, fleet, self.seed_key)
+            if calibration is None:
+                continue
+            due = calibration.purpose is Purpose.AUDIT or waiting or not self._exhausted()
+            if due and not begun:  # one at a time, since they are numbered by what the ledger has
+                begun = True
+                free[fleet] -= 1
                 yield StartCalibration(calibration)
-        elif waiting:
-            experiment = waiting[0]
-            attempt = experiment.attempt.number + 1 if experiment.attempt else 1
-            request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
-            self.states[experiment.number] = State.QUEUED
-            yield StartAttempt(experiment.number, experiment.head, request)
+            if calibration.purpose is Purpose.POOL:
+                free[fleet] = 0  # without a pool there is nothing to screen against
+        for experiment in waiting:
+            emptied = emptiest(fleets, free)
+            if emptied is None:
+                return
+            free[emptied] -= 1
+            yield self._start(experiment, emptied)
+
+    def _start(self, experiment: Experiment, fleet: str) -> Action:
+        attempt = experiment.attempt.number + 1 if experiment.attempt else 1
+        request = experiment_request(self.snapshot, experiment, attempt, fleet, self.seed_key)
+        self.states[experiment.number] = State.QUEUED
+        self.started[experiment.number] = fleet
+        return StartAttempt(experiment.number, experiment.head, request)
 
     def _waiting(self) -> list[Experiment]:
-        """Experiments that could be measured now, oldest first."""
+        """Experiments that could be measured now: those that were to keep on an earlier base, then the oldest."""
         inputs = self.snapshot.base.inputs
-        return [
+        ready = [
             experiment
             for experiment in self.snapshot.experiments
             if self.states[experiment.number] is State.PROPOSED
             and not experiment.objections
             and experiment.parent_inputs == inputs
         ]
+        return sorted(ready, key=lambda experiment: not self.snapshot.was_kept(experiment))
 
     def _exhausted(self) -> bool:
         limit = self.snapshot.rules.limits.experiments
@@ -164,13 +183,19 @@ class _Decision(Moves):
 
     def _propose(self) -> Iterator[Action]:
         snapshot = self.snapshot
-        if snapshot.proposing or snapshot.proposer_rests or self._exhausted():
+        if snapshot.proposer_rests or self._exhausted():
             return
         if paused(snapshot) or failing_base(snapshot) or self.base_moves or self._capped():
             return
         waiting = sum(state is State.PROPOSED for state in self.states.values())
-        if waiting < AHEAD:
-            yield Propose(snapshot.last_number + 1)
+        fleets, making = snapshot.rules.lanes_by_fleet, len(snapshot.proposing)
+        wanted = sum(slots(fleets).values()) - len(self._in_flight()) - waiting
+        fresh = max(0, min(wanted, sum(fleets.values())) - making)
+        last = max((snapshot.last_number, *snapshot.proposing))
+        limit = snapshot.rules.limits.experiments
+        for number in range(last + 1, last + 1 + fresh):
+            if limit is None or number <= limit:
+                yield Propose(number)
 
     def _capped(self) -> str:
         money = self.snapshot.rules.agent.money

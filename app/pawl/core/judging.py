@@ -181,6 +181,7 @@ def _measured(request: Request, runs: tuple[RunFact, ...], job: Job | None) -> d
         "base": request.base,
         "inputs": request.inputs,
         "device": record.environment.device if record else request.calibration.device,
+        "fleet": request.fleet,
         "runs": runs,
         "seeds": request.seeds,
         "calibration": request.calibration,

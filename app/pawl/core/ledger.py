@@ -57,6 +57,8 @@ class Measured(Line):
     base: Sha
     inputs: Digest
     device: str = ""
+    fleet: str = ""
+    """The runners that it was measured on: lines of another fleet are never compared with it."""
     runs: tuple[RunFact, ...]
     seeds: tuple[int, ...]
     calibration: Calibration

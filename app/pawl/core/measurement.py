@@ -193,6 +193,8 @@ class Request(Strict):
     """Runs of a calibration, or runs of each arm of an audit."""
     runs: tuple[RunFact, ...] = ()
     """Runs of an earlier job of the same attempt that was cut off: they count, and the plan goes on behind them."""
+    fleet: Annotated[str, Field(max_length=39)] = ""
+    """The runners that it is for; empty where the loop has no named ones."""
     check_run: Annotated[int, Field(ge=0)] = 0
     """The check run that holds this attempt; a job that finds it taken by another job measures nothing."""
 

@@ -28,7 +28,7 @@ from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit
 from pawl.core.planning import estimate_seconds, experiment_request, resumed
 from pawl.core.policy import HoldReason, hold, paused, unpinned
-from pawl.core.snapshot import Experiment, Orphan, Snapshot
+from pawl.core.snapshot import Attempt, Experiment, Orphan, Snapshot
 from pawl.core.states import SUPERSEDED_LABEL, State, recorded, state_of
 
 
@@ -40,10 +40,14 @@ class Moves:
         self.seed_key = seed_key
         self.draft = Draft(snapshot, at)
         self.states = {e.number: state_of(snapshot, e) for e in snapshot.experiments}
+        self.jobs: list[Action] = []
+        """Jobs that experiments in a lane are owed: they come before anybody else's."""
         self.now: list[Action] = []
         self.after: list[Action] = []
         self.urgent = False
         """Whether the draft holds more than lines that may ride along with a later append."""
+        self.started: dict[int, str] = {}
+        """The fleet of every experiment that this step starts."""
         self.awaited = ""
         """What a keep waits for before it can be merged, in a sentence."""
         self.base_moves = False
@@ -82,9 +86,11 @@ class Moves:
 
     def _unmeasured(self, experiment: Experiment, attempt: int) -> Request:
         """What a verdict without a measurement stands under: the head's own parent, so that it is found again."""
-        request = experiment_request(self.snapshot, experiment, attempt, self.seed_key)
+        request = experiment_request(
+            self.snapshot, experiment, attempt, self._fleet(experiment), self.seed_key
+        )
         inputs, parent = experiment.parent_inputs, experiment.parent
-        known = calibration_of(self.snapshot.ledger, inputs)
+        known = calibration_of(self.snapshot.ledger, inputs, request.fleet)
         return request.model_copy(
             update={"base": parent, "baseline": parent, "inputs": inputs, "calibration": known}
         )
@@ -93,18 +99,20 @@ class Moves:
         attempt = experiment.attempt
         if attempt is None:
             return
-        if self.snapshot.stop:
+        if paused(self.snapshot) is not None:
             if attempt.job is not None:
-                self.now.append(CancelJob(attempt.job.id))
-        elif attempt.job is None and paused(self.snapshot):
-            return
+                self.now.append(CancelJob(attempt.job.id))  # or a runner would begin it
+        elif experiment.parent_inputs != self.snapshot.base.inputs:
+            self._rebase(experiment)  # nothing of it has run yet: it is measured on what the branch is now
         elif attempt.job is None and attempt.request is not None:
             request = attempt.request.model_copy(update={"check_run": attempt.check_run})
-            self.now.append(Redispatch(request))
+            self.jobs.append(Redispatch(request))
         elif attempt.job is None:
             # The check run's request cannot be read any more: nobody knows what would have been measured.
-            request = experiment_request(self.snapshot, experiment, attempt.number + 1, self.seed_key)
-            self.now.append(StartAttempt(experiment.number, experiment.head, request, attempt.check_run))
+            request = experiment_request(
+                self.snapshot, experiment, attempt.number + 1, self._fleet(experiment), self.seed_key
+            )
+            self._restart(experiment, request, attempt)
 
     def _measuring(self, experiment: Experiment) -> None:
         attempt = experiment.attempt
@@ -132,7 +140,7 @@ class Moves:
             if paused(self.snapshot) is None:
                 runs = job.record.facts if job.record else ()
                 again = resumed(request, runs)
-                self.now.append(StartAttempt(experiment.number, experiment.head, again, attempt.check_run))
+                self._restart(experiment, again, attempt)
             return
         line = write_verdict(self.draft, experiment, request, job, judged.finding)
         self.urgent = True
@@ -228,7 +236,7 @@ class Moves:
         if orphan.job.status != "completed":
             self.now.append(CancelJob(orphan.job.id))
             return
-        reason = "another commit was pushed while this one was measured"
+        reason = "its head was replaced before the measurement ended, by another commit or onto a newer base"
         self.now.append(CutOff(orphan.job.check_run, orphan.request, reason))
         write_orphan(self.draft, orphan, reason)
         self.urgent = True
@@ -256,6 +264,20 @@ class Moves:
         self.draft.add(RebasedLine, key, experiment=number, content=content, inputs=inputs)
         self.urgent = True
         return False
+
+    def _restart(self, experiment: Experiment, request: Request, before: Attempt) -> None:
+        """Measure an experiment by a new attempt, in the lane that the one before had."""
+        self.states[experiment.number] = State.QUEUED
+        self.started[experiment.number] = request.fleet
+        self.jobs.append(StartAttempt(experiment.number, experiment.head, request, before.check_run))
+
+    def _fleet(self, experiment: Experiment) -> str:
+        """The runners that an experiment's attempt is for, as far as that is known."""
+        if experiment.number in self.started:
+            return self.started[experiment.number]
+        attempt = experiment.attempt
+        asked = attempt.request if attempt is not None else None
+        return asked.fleet if asked is not None else next(iter(self.snapshot.rules.lanes_by_fleet))
 
     def _line(self, experiment: Experiment) -> VerdictLine:
         line = self.snapshot.verdict_of(experiment)

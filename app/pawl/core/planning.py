@@ -18,8 +18,10 @@ AUDIT_TRIES = 2
 """Audits in a row that may measure nothing before the next ten merges are waited for."""
 
 
-def experiment_request(snapshot: Snapshot, experiment: Experiment, attempt: int, seed_key: bytes) -> Request:
-    """The measurement of an experiment on the present base.
+def experiment_request(
+    snapshot: Snapshot, experiment: Experiment, attempt: int, fleet: str, seed_key: bytes
+) -> Request:
+    """The measurement of an experiment on the present base, by one fleet.
 
     An experiment that was to keep on an earlier base is only sealed again; every other one starts at the screen.
     """
@@ -38,9 +40,10 @@ def experiment_request(snapshot: Snapshot, experiment: Experiment, attempt: int,
         candidate=experiment.head,
         candidate_digest=experiment.digest,
         seeds=draw_seeds(seed_key, identity, seeds_needed(procedure)),
-        calibration=calibration_of(snapshot.ledger, snapshot.base.inputs),
+        calibration=calibration_of(snapshot.ledger, snapshot.base.inputs, fleet),
         procedure=procedure,
         start=Stage.SEAL if snapshot.was_kept(experiment) else Stage.SCREEN,
+        fleet=fleet,
     )
 
 
@@ -49,24 +52,24 @@ def resumed(request: Request, runs: Sequence[RunFact]) -> Request:
     return request.model_copy(update={"attempt": request.attempt + 1, "runs": (*request.runs, *runs)})
 
 
-def calibration_request(snapshot: Snapshot, seed_key: bytes) -> Request | None:
-    """What must be measured of the base before the next experiment; none if nothing must."""
+def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Request | None:
+    """What a fleet must measure of the base before its next experiment; none if nothing must."""
     base = snapshot.base
-    known = calibration_of(snapshot.ledger, base.inputs)
+    known = calibration_of(snapshot.ledger, base.inputs, fleet)
     missing = runs_missing(known, snapshot.rules.task_agent)
     number = 1 + sum(isinstance(line, (CalibrationLine, AuditLine)) for line in snapshot.ledger)
     candidate = candidate_digest = None
     baseline = base.sha
     if missing:
         purpose, wanted = Purpose.POOL, missing
-    elif audit_due(snapshot.ledger):
+    elif audit_due(snapshot.ledger) and fleet == _anchored(snapshot):
         purpose, wanted = Purpose.AUDIT, AUDIT_RUNS
         anchor = first_baseline(snapshot.ledger)
         if anchor is None:
             return None
         # Both arms run in the branch's tree; only the bytes of the editable file go back to the first baseline.
         baseline, candidate, candidate_digest = anchor.base, base.sha, sha256(base.content)
-    elif sentinel_due(snapshot.ledger):
+    elif sentinel_due(snapshot.ledger, fleet):
         purpose, wanted = Purpose.SENTINEL, 1
     else:
         return None
@@ -84,7 +87,14 @@ def calibration_request(snapshot: Snapshot, seed_key: bytes) -> Request | None:
         seeds=draw_seeds(seed_key, f"{snapshot.repository}|{snapshot.loop}|{base.sha}|c{number}", wanted),
         calibration=known,
         runs_wanted=wanted,
+        fleet=fleet,
     )
+
+
+def _anchored(snapshot: Snapshot) -> str:
+    """The fleet that audits: the one whose baseline they measure against, or the first one where that is gone."""
+    anchor, fleets = first_baseline(snapshot.ledger), snapshot.rules.lanes_by_fleet
+    return anchor.fleet if anchor is not None and anchor.fleet in fleets else next(iter(fleets))
 
 
 def first_baseline(lines: Sequence[AnyLine]) -> CalibrationLine | None:

@@ -158,8 +158,8 @@ class Snapshot:
     """Whether the ref ``refs/pawl/stop`` exists."""
     last_number: int = 0
     """The largest experiment number in use anywhere."""
-    proposing: bool = False
-    """Whether a proposal for this loop is being made now."""
+    proposing: tuple[int, ...] = ()
+    """Numbers of the proposals that are being made now, or wait to be opened."""
     proposer_rests: str = ""
     """Why the proposer has nothing to offer on this base; empty if it may be asked."""
     refusals: Mapping[str, str] = field(default_factory=dict)

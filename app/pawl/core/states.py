@@ -44,7 +44,7 @@ _ANY_TIME = frozenset({State.PROPOSED, State.CLOSED, State.OVERRIDDEN})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PROPOSED: _ANY_TIME | {State.QUEUED, State.DROPPED, State.SUPERSEDED},
-    State.QUEUED: _ANY_TIME | {State.MEASURING, State.MEASURED},
+    State.QUEUED: _ANY_TIME | {State.MEASURING, State.MEASURED, State.SUPERSEDED},
     State.MEASURING: _ANY_TIME | {State.MEASURED},
     State.MEASURED: _ANY_TIME | {State.KEPT, State.DROPPED, State.QUEUED},
     State.DROPPED: _ANY_TIME,

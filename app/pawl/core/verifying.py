@@ -68,6 +68,7 @@ def request_of(line: Measured) -> Request:
         calibration=line.calibration,
         procedure=line.procedure,
         start=verdict.start if verdict else Stage.SCREEN,
+        fleet=line.fleet,
         runs_wanted=wanted,
         runs=line.runs,
     )
@@ -142,7 +143,7 @@ def _calibration(lines: Sequence[AnyLine], line: Measured) -> Iterator[Disagreem
     if known.upto >= line.seq:
         yield Disagreement(line.seq, f"its calibration rests on line {known.upto}, which is not before it")
         return
-    fresh = calibration_of(lines[: known.upto], line.inputs)
+    fresh = calibration_of(lines[: known.upto], line.inputs, line.fleet)
     same = len(fresh.pool) == len(known.pool) and all(map(_close, fresh.pool, known.pool))
     if fresh.device != known.device:
         yield Disagreement(

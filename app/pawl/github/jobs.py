@@ -32,11 +32,11 @@ class Jobs:
         """Dispatch a job for an attempt that was made just now, so that none can be there yet."""
         view = self._view
         title = job_title(request.loop, request)
-        body = {
-            "ref": view.default_branch(),
-            "inputs": {"title": title, "request": canonical_json(request.model_dump(mode="json"))},
-            "return_run_details": True,
-        }
+        inputs = {"title": title, "request": canonical_json(request.model_dump(mode="json"))}
+        labels = request.rules.runner_labels(request.fleet)
+        if labels:
+            inputs["labels"] = canonical_json(list(labels))
+        body = {"ref": view.default_branch(), "inputs": inputs, "return_run_details": True}
         told = view.client.post(f"actions/workflows/{WORKFLOW}/dispatches", body)
         if not told or "workflow_run_id" not in told:
             # GitHub Enterprise Server answers 204: the job is found by its title when it shows up.

@@ -18,8 +18,8 @@ from pawl.github.objects import BlobStore, Commit, Objects
 
 WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
 TRACKING_LABEL = "pawl:tracking"
-RECENT_JOBS = 50
-"""Jobs that are looked through; a lane has one at a time, so older ones have ended long ago."""
+RECENT_JOBS = 100
+"""Jobs that are looked through: a lane has two at a time, so older ones have ended long ago."""
 PREFIX = "refs/heads/"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pawl.core.calibration import calibration_of
+from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
 from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
@@ -75,7 +75,7 @@ def loop_state(snapshot: Snapshot, notices: Sequence[str] = ()) -> LoopState:
 def _at_work(snapshot: Snapshot) -> bool:
     """Whether anything moves by itself: a job, a proposal, an experiment that waits for neither people nor their checks."""
     moving = (state_of(snapshot, experiment) is not State.HELD for experiment in snapshot.experiments)
-    return snapshot.proposing or bool(snapshot.calibrating) or any(moving)
+    return bool(snapshot.proposing or snapshot.calibrating) or any(moving)
 
 
 def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
@@ -87,7 +87,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
     """
     rules, lines = snapshot.rules, snapshot.ledger
     progress = progress_of(lines, rules.metric)
-    known = calibration_of(lines, snapshot.base.inputs)
+    known = calibration_of(lines, snapshot.base.inputs, latest_fleet(lines))
     incident = open_incident(lines)
     state = loop_state(snapshot, notices)
     told = [notice for notice in notices if not notice.startswith(_TOLD[state])]
