@@ -288,15 +288,15 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:
     """Write a configuration, a workflow and a program skeleton."""
-    from pawl.commands.scaffold import ScaffoldError, Wishes
     from pawl.commands.scaffold import init as write
+    from pawl.core.layout import LayoutError, Wishes
 
     try:
         wishes = Wishes(loop, edit, metric, goal, tuple(label or ("self-hosted",)))
         for written in write(path, wishes, force):
             typer.echo(f"wrote {written}")
         typer.echo("Next: fill in the program and commit, then `pawl check`, then `pawl try .`")
-    except ScaffoldError as error:
+    except LayoutError as error:
         fail(error)
 
 

@@ -11,8 +11,8 @@ import pytest
 from pawl.commands.assumptions import ASSUMPTIONS, page
 from pawl.commands.conformance import ConformanceError, run_conformance
 from pawl.commands.probing import redacted
-from pawl.commands.scaffold import workflow
 from pawl.localhub import Hub, HubServer
+from pawl.messages.scaffold import workflow
 
 ROOT = Path(__file__).parents[2]
 NAME = "octo/demo"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pawl.commands.scaffold import ScaffoldError, Wishes, init
+from pawl.commands.scaffold import init
 from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import parse_config
+from pawl.core.layout import LayoutError, Wishes
 
 
 def repository(folder: Path, branch: str = "main", code: str = "LR = 0.1\n") -> Path:
@@ -54,7 +55,7 @@ def test_wishes_that_make_no_configuration_write_nothing(
 ) -> None:
     """It wrote an invalid configuration, said that all was well, and put a program.md beside /etc/passwd."""
     repository(tmp_path)
-    with pytest.raises(ScaffoldError, match=said):
+    with pytest.raises(LayoutError, match=said):
         init(tmp_path, wishes(**changed))
     assert not (tmp_path / ".github").exists()
 
@@ -62,7 +63,7 @@ def test_wishes_that_make_no_configuration_write_nothing(
 def test_below_the_top_it_says_where_to_go(tmp_path: Path) -> None:
     """The configuration was written where nobody looks for it, and `pawl check` then sent people back to `pawl init`."""
     below = repository(tmp_path) / "my model"
-    with pytest.raises(ScaffoldError, match=r"belongs at its top.*--edit 'my model/train.py'"):
+    with pytest.raises(LayoutError, match=r"belongs at its top.*--edit 'my model/train.py'"):
         init(below, wishes(edit="train.py"))
     assert not (below / ".github").exists()
 
@@ -76,3 +77,16 @@ def test_code_that_speaks_of_cuda_gets_a_gpu(tmp_path: Path) -> None:
     """Without `gpus` a run sees none, so autoresearch's own train.py would end at its first line of torch."""
     init(repository(tmp_path, code='device = torch.device("cuda")\n'), wishes())
     assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].run.gpus == 1
+
+
+def test_a_lone_script_that_prints_its_metric_needs_no_words(tmp_path: Path) -> None:
+    """Everything that has to be said can be read off the code."""
+    (repository(tmp_path) / "my model" / "train.py").write_text('print(f"val_acc: {accuracy:.4f}")\n')
+    init(tmp_path, Wishes())
+    loop = parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"]
+    assert (loop.edit, loop.metric.name, loop.metric.goal) == ("my model/train.py", "val_acc", "maximize")
+
+
+def test_a_metric_that_is_nowhere_printed_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(LayoutError, match="say what is measured"):
+        init(repository(tmp_path), Wishes())

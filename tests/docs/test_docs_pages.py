@@ -8,8 +8,9 @@ import pytest
 from doc_tables import COMMAND, DOCS, TABLES, UNWRITTEN, written
 
 from pawl.commands.check import run_check
-from pawl.commands.scaffold import Wishes, init
+from pawl.commands.scaffold import init
 from pawl.core.config_file import parse_config
+from pawl.core.layout import Wishes
 
 ROOT = DOCS.parent
 SOURCE = ROOT / "app" / "pawl"

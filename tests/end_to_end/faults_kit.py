@@ -27,7 +27,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
 
-from pawl.commands.scaffold import workflow
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
 from pawl.core.config import SELECT
@@ -47,6 +46,7 @@ from pawl.core.measurement import Arm, Environment, Record, Request, RunRecord, 
 from pawl.core.verifying import verify
 from pawl.localhub import Hub, HubServer
 from pawl.localhub.faults import Faults
+from pawl.messages.scaffold import workflow
 from pawl.messages.tracking import tracking_title
 from pawl.meta.proposer import Context, NoProposal, Proposal
 from pawl.web import Door, create_app

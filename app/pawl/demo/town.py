@@ -16,13 +16,13 @@ from typing import Any, TextIO
 
 from ruamel.yaml import YAML
 
-from pawl.commands.scaffold import workflow
 from pawl.commands.serve import AppServer
 from pawl.control.settings import Settings
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Agent
 from pawl.core.ledger import LEDGER_BRANCH
 from pawl.demo.runner import LocalRunner
 from pawl.localhub import Hub, HubServer
+from pawl.messages.scaffold import workflow
 from pawl.meta.means import Means
 
 OWNER = "you"
