@@ -228,7 +228,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "no list": (f"{LOOP}\n    inputs: lab/**", "6:5: loops.tune.inputs: must be a list, not 'lab/**'"),
     "item of a list": (
         f"{LOOP}\n    accept:\n    - process-sandbox\n    - all",
-        "8:7: loops.tune.accept.1: must be 'process-sandbox' or 'self-reported-metric', not 'all'",
+        "8:7: loops.tune.accept.1: must be 'process-sandbox', 'self-reported-metric' or 'public-repository', not 'all'",
     ),
     "artifact alone": (
         f"{LOOP}\n    artifact: {{path: x}}",
@@ -390,7 +390,9 @@ def loops() -> st.SearchStrategy[dict[str, Any]]:
             ),
             "inputs": st.lists(st.sampled_from(["a/**", "*.py"])),
             "merge": st.sampled_from(["shadow", "review", "auto"]),
-            "accept": st.lists(st.sampled_from(["process-sandbox", "self-reported-metric"])),
+            "accept": st.lists(
+                st.sampled_from(["process-sandbox", "self-reported-metric", "public-repository"])
+            ),
             "limits": st.fixed_dictionaries({}, optional={"experiments": st.integers(1, 10**9)}),
             "branch": st.sampled_from(["main", "research/x"]),
         },

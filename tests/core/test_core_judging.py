@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from core_builders import (
 )
 from core_world import World, rules_of
 
+from pawl.core.actions import UpdateTracking
+from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
 from pawl.core.judging import MAX_ATTEMPTS, Draft, audited, judge, known_runs, verdict_key, write_incident
@@ -461,3 +464,18 @@ def test_the_first_verdict_leaves_its_diff_and_its_record() -> None:
     line = next(line for line in world.ledger if line.key.startswith("verdict:1:"))
     assert line.record == sha256(world.files["loop/1/record.json"])  # type: ignore[union-attr]
     assert "loop/calibrations/1.json" in world.files
+
+
+def test_in_a_public_repository_nothing_is_started_or_merged_until_the_rules_accept_it() -> None:
+    """Whoever can open a pull request from a fork can send code to a self-hosted runner."""
+    world = World()
+    experiment = world_experiment(world)
+    public = replace(world.snapshot(), public=True)
+    found = hold(public, experiment)
+    assert found is not None
+    assert found.reason is HoldReason.PUBLIC
+    actions = decide(public, Circumstances(datetime(2026, 1, 1, tzinfo=UTC), b"seeds"))
+    assert {type(action).__name__ for action in actions} <= {"CancelJob", "UpdateTracking"}
+    assert actions[-1] == UpdateTracking(("public repository",))
+    accepting = rules_of(accept=["process-sandbox", "self-reported-metric", "public-repository"])
+    assert paused(replace(public, rules=accepting)) is None

@@ -69,14 +69,15 @@ def test_no_other_run_is_a_job(changes: dict[str, Any]) -> None:
 def pull(**changes: Any) -> Pull:
     data = {
         "number": 3, "state": "open", "merged_at": None, "merge_commit_sha": "b" * 40, "labels": [{"name": "pawl"}],
-        "head": {"ref": "pawl/demo/1", "sha": "a" * 40, "repo": {"full_name": "Octo/Demo"}},
+        "head": {"ref": "pawl/demo/1", "sha": "a" * 40, "repo": {"id": 7}},
+        "base": {"ref": "main", "repo": {"id": 7}},
     }  # fmt: skip
-    return Pull.read({**data, **changes}, "octo/demo")
+    return Pull.read({**data, **changes})
 
 
 def test_a_pull_request_from_a_fork_is_not_ours() -> None:
     assert pull().own
-    assert not pull(head={"ref": "pawl/demo/1", "sha": "a" * 40, "repo": {"full_name": "mallory/demo"}}).own
+    assert not pull(head={"ref": "pawl/demo/1", "sha": "a" * 40, "repo": {"id": 8}}).own
     assert not pull(head={"ref": "pawl/demo/1", "sha": "a" * 40, "repo": None}).own
 
 

@@ -369,6 +369,7 @@ def test_the_state_of_a_loop_names_what_a_person_must_act_on() -> None:
     states = {
         LoopState.STOPPED: snapshot(halted.lines, stop=True),
         LoopState.PAUSED: snapshot(tracking=Tracking(7, labels=frozenset({PAUSED_LABEL}))),
+        LoopState.PUBLIC: replace(snapshot(), public=True),
         LoopState.HALTED: snapshot(halted.lines),
         LoopState.FINISHED: snapshot(rules=limited),
         LoopState.RUNNING: snapshot(),
@@ -376,6 +377,7 @@ def test_the_state_of_a_loop_names_what_a_person_must_act_on() -> None:
     for state, seen in states.items():
         assert loop_state(seen) is state
         assert f"## State: {state}" in tracking_body(seen)
+    page("tracking_public.md", tracking_body(states[LoopState.PUBLIC], ("public repository",)))
     assert loop_state(snapshot(tracking=Tracking(7, open=False))) is LoopState.PAUSED
     assert loop_state(snapshot(), ("no proposal: nothing left to try",)) is LoopState.WAITING
     busy = snapshot(experiments=(experiment(10),))

@@ -28,8 +28,8 @@ from pawl.core.quantities import Bound, parse_duration, parse_size
 
 CONFIG_PATH = ".github/pawl.yml"
 WORKFLOW_PATH = ".github/workflows/pawl.yml"
-RESERVED_NAMES = frozenset({"ledger", "stop", "main", "traces"})
-"""Names that Pawl's own branches and refs use, so no loop may."""
+RESERVED_NAMES = frozenset({"ledger", "stop", "main", "traces", "onboarding", "config"})
+"""Names that Pawl's own branches, refs and check runs use, so no loop may."""
 
 SELECT = "select"
 """The validation split that screens and confirms."""
@@ -72,7 +72,7 @@ def _branch(text: str) -> str:
 
 def _loop_name(text: str) -> str:
     if text in RESERVED_NAMES:
-        raise ValueError(f"{text!r} is no name for a loop: Pawl's own branches use it")
+        raise ValueError(f"{text!r} is no name for a loop: Pawl's own branches or check runs use it")
     return text
 
 
@@ -316,7 +316,7 @@ class Loop(Rules):
         default_factory=dict, description="Runners by kind of machine, where there are several kinds."
     )
     merge: Literal["shadow", "review", "auto"] = "review"
-    accept: tuple[Literal["process-sandbox", "self-reported-metric"], ...] = ()
+    accept: tuple[Literal["process-sandbox", "self-reported-metric", "public-repository"], ...] = ()
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -206,7 +206,9 @@ class _Decision(Moves):
         snapshot = self.snapshot
         halted, incident, failing = paused(snapshot), open_incident(snapshot.ledger), failing_base(snapshot)
         if halted is not None and halted.reason is not HoldReason.INCIDENT:
-            yield "stopped" if halted.reason is HoldReason.STOPPED else "paused"
+            yield {HoldReason.STOPPED: "stopped", HoldReason.PUBLIC: "public repository"}.get(
+                halted.reason, "paused"
+            )
         if incident is not None:
             yield f"incident: {incident.reason}"
         if failing:

@@ -29,6 +29,7 @@ class HoldReason(StrEnum):
     INCIDENT = "incident"
     PAUSED = "paused"
     STOPPED = "stopped"
+    PUBLIC = "public-repository"
     PROCESS_SANDBOX = "process-sandbox"
     SELF_REPORTED = "self-reported-metric"
     CHECKS_PENDING = "checks-pending"
@@ -58,6 +59,8 @@ def paused(snapshot: Snapshot) -> Hold | None:
     """Whether a person, or an incident that stops the whole loop, keeps it from starting anything new."""
     if snapshot.stop:
         return Hold(HoldReason.STOPPED)
+    if snapshot.public and HoldReason.PUBLIC.value not in snapshot.rules.accept:
+        return Hold(HoldReason.PUBLIC)
     incident = open_incident(snapshot.ledger)
     if incident is not None and incident.stops == "loop":
         return Hold(HoldReason.INCIDENT, incident.reason)

@@ -156,6 +156,8 @@ class Snapshot:
     tracking: Tracking | None = None
     stop: bool = False
     """Whether the ref ``refs/pawl/stop`` exists."""
+    public: bool = False
+    """Whether anybody may read the repository, and so propose code to its runners from a fork."""
     last_number: int = 0
     """The largest experiment number in use anywhere."""
     proposing: tuple[int, ...] = ()

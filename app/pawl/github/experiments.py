@@ -138,7 +138,7 @@ def _pull_request(view: RepositoryView, opening: Opening, head: str) -> Pull:
         "base": opening.rules.branch,
     }
     try:
-        pull = Pull.read(view.client.post("pulls", body), view.name)
+        pull = Pull.read(view.client.post("pulls", body))
     except Unprocessable as error:
         view.forget("pulls")
         found = pull_of(view, opening.loop, opening.number)

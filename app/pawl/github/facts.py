@@ -49,6 +49,33 @@ def _labels(data: dict[str, Any]) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
+class Home:
+    """What GitHub says of a repository itself."""
+
+    name: str
+    """``owner/name``, as it is called today."""
+    default_branch: str
+    public: bool
+    """Whether anybody may read it; one that is internal to an enterprise is not."""
+    archived: bool
+    fork: bool
+    page: str
+    """Its address for people."""
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From ``GET /repos/{owner}/{name}``."""
+        return cls(
+            name=data["full_name"],
+            default_branch=data["default_branch"],
+            public=not data["private"],
+            archived=bool(data.get("archived")),
+            fork=bool(data.get("fork")),
+            page=data["html_url"],
+        )
+
+
+@dataclass(frozen=True)
 class Branch:
     """The tip of a branch, and what GitHub requires before it may move."""
 
@@ -71,6 +98,8 @@ class Pull:
 
     number: int
     branch: str
+    base: str
+    """The branch it is to be merged into."""
     head: str
     own: bool
     """Whether it comes from this repository and from no fork."""
@@ -83,15 +112,16 @@ class Pull:
     """Who closed it, where Pawl knows without asking."""
 
     @classmethod
-    def read(cls, data: dict[str, Any], repository: str) -> Self:
+    def read(cls, data: dict[str, Any]) -> Self:
         """From an item of ``GET pulls``."""
         merged = bool(data.get("merged_at"))
         source = data["head"]["repo"] or {}  # none once a fork is gone
         return cls(
             number=data["number"],
             branch=data["head"]["ref"],
+            base=data["base"]["ref"],
             head=data["head"]["sha"],
-            own=str(source.get("full_name", "")).lower() == repository.lower(),
+            own=source.get("id") == data["base"]["repo"]["id"],  # its name may have changed
             open=data["state"] == "open",
             merged=merged,
             merge_commit=(data.get("merge_commit_sha") or "") if merged else "",

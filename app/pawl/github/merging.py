@@ -98,7 +98,7 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
             tip = _merge_pull(view, action, pull, name, error)
     relabel(view, pull, KEEP.name)
     view.put_branch(replace(branch, sha=tip))
-    seen = Pull.read(view.client.get(f"pulls/{pull.number}"), view.name)
+    seen = Pull.read(view.client.get(f"pulls/{pull.number}"))
     login = view.client.identity.login
     view.put_pull(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
     if seen.merged:

@@ -77,6 +77,7 @@ class _Look:
             orphans=tuple(self._orphans(experiments)),
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
             stop=self.view.stop(),
+            public=self.view.home().public,
             last_number=self._last_number(),
         )
 

@@ -12,7 +12,7 @@ from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facets import Facets
-from pawl.github.facts import Branch, CheckRun, Dispatched, Issue, Pull, Status
+from pawl.github.facts import Branch, CheckRun, Dispatched, Home, Issue, Pull, Status
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import BlobStore, Commit, Objects
 
@@ -46,7 +46,22 @@ class RepositoryView(Facets):
 
     def default_branch(self) -> str:
         """The branch that rules and workflows come from."""
-        return self._once("refs", "default", lambda: str(self.client.get()["default_branch"]))
+        return self.home().default_branch
+
+    def home(self) -> Home:
+        """The repository itself.
+
+        Raises:
+            NotFound: it has another name by now, so that nothing that is known under this one goes on.
+        """
+
+        def read() -> Home:
+            home = Home.read(self.client.get())
+            if home.name.lower() != self.name.lower():
+                raise NotFound(301, f"{self.name} is called {home.name} now", f"GET /repos/{self.name}")
+            return home
+
+        return self._once("refs", "home", read)
 
     def config(self) -> Config | None:
         """The rules of all loops, from the default branch; none where there is no such file.
@@ -113,11 +128,11 @@ class RepositoryView(Facets):
     def _pulls(self) -> dict[int, Pull]:
         """The hundred that changed last; beyond them only open ones can matter, and only those that were never seen."""
         query: dict[str, Any] = {"sort": "updated", "direction": "desc", "per_page": PAGE}
-        recent = [Pull.read(item, self.name) for item in self.client.get("pulls", state="all", **query)]
+        recent = [Pull.read(item) for item in self.client.get("pulls", state="all", **query)]
         pulls = dict(self._old_pulls)
         if len(recent) == PAGE and pulls.get(recent[-1].number) != recent[-1]:
             opened = self.client.pages("pulls", state="open", **query)
-            pulls = {pull.number: pull for pull in (Pull.read(item, self.name) for item in opened)}
+            pulls = {pull.number: pull for pull in map(Pull.read, opened)}
         pulls |= {pull.number: pull for pull in recent}
         self._old_pulls = pulls
         return {

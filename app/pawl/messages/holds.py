@@ -20,6 +20,10 @@ _WORDS = {
     HoldReason.STOPPED: (
         "The ref `refs/pawl/stop` exists, which stops every loop of this repository. Delete it to let them go on."
     ),
+    HoldReason.PUBLIC: (
+        "This repository is public, and anybody can send code to the machines of a public repository. Make it private, or "
+        "say that you have fenced its runners off and take the rest: `accept: [public-repository]` in the loop's rules."
+    ),
     HoldReason.PROCESS_SANDBOX: (
         "It was measured in the process sandbox, which cannot keep a candidate away from the rest of its machine, so a "
         "person decides: read the diff, then merge or close. To let such keeps in by themselves, give the loop a "

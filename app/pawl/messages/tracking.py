@@ -29,6 +29,7 @@ class LoopState(StrEnum):
     """Where a loop is, for people."""
 
     STOPPED = "stopped"
+    PUBLIC = "held, because the repository is public"
     PAUSED = "paused"
     HALTED = "halted by an incident"
     FINISHED = "finished"
@@ -38,6 +39,7 @@ class LoopState(StrEnum):
 
 _TOLD = {
     LoopState.STOPPED: ("stopped",),
+    LoopState.PUBLIC: ("public repository",),
     LoopState.PAUSED: ("paused",),
     LoopState.HALTED: ("incident: ",),
     LoopState.FINISHED: ("the limit of ",),
@@ -45,6 +47,9 @@ _TOLD = {
     LoopState.RUNNING: (),
 }
 """Beginnings of the notices that say what a state's own paragraph says already."""
+
+
+_HALTED = {HoldReason.STOPPED: LoopState.STOPPED, HoldReason.PUBLIC: LoopState.PUBLIC}
 
 
 def tracking_title(loop: str) -> str:
@@ -61,7 +66,7 @@ def loop_state(snapshot: Snapshot, notices: Sequence[str] = ()) -> LoopState:
     """Where the loop is. What a person must act on comes first."""
     halted = paused(snapshot)
     if halted is not None and halted.reason is not HoldReason.INCIDENT:
-        return LoopState.STOPPED if halted.reason is HoldReason.STOPPED else LoopState.PAUSED
+        return _HALTED.get(halted.reason, LoopState.PAUSED)
     if open_incident(snapshot.ledger) is not None:
         return LoopState.HALTED
     if failing_base(snapshot):
