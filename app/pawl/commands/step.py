@@ -87,7 +87,7 @@ def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: 
     else:
         raise StepError("sign in: set PAWL_APP_ID and PAWL_PRIVATE_KEY_FILE for the App, or GITHUB_TOKEN")
     view = RepositoryView(client)
-    desk = Desk(thinker, means, lambda snapshot: library_of(client, snapshot))
+    desk = Desk(thinker, means, lambda snapshot: library_of(view, snapshot))
     return RepositoryLoops(name, view, Actor(view), desk, seed_key, lambda: datetime.now(UTC))
 
 

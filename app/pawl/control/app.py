@@ -211,7 +211,7 @@ class PawlApp:
         repository = self.github.repository(name, installation)
         view = RepositoryView(repository, self.database.blobs(name))
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
-        desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(repository, snapshot))
+        desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
         return RepositoryLoops(
             name, view, Actor(view, self._seconds), desk, self.settings.seed_key, self._clock, self.figures
         )

@@ -14,6 +14,8 @@ from pawl.core.snapshot import Snapshot
 from pawl.github.client import Repository
 from pawl.github.errors import GitHubError, NotFound, Unobservable
 from pawl.github.library import FILE_LIMIT, Reading
+from pawl.github.objects import Objects
+from pawl.github.view import RepositoryView
 from pawl.meta.failures import failure_of
 from pawl.meta.proposer import Detail, Direction, NotThere
 
@@ -30,12 +32,13 @@ class RepositoryLibrary:
 
     Args:
         client: the repository.
+        objects: its immutable objects, which looks share.
         snapshot: the loop as it was looked at.
     """
 
-    def __init__(self, client: Repository, snapshot: Snapshot) -> None:
+    def __init__(self, client: Repository, objects: Objects, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._reading = Reading(client, snapshot.base.sha, snapshot.loop, self._hidden)
+        self._reading = Reading(client, objects, snapshot.base.sha, snapshot.loop, self._hidden)
         self._files: dict[str, str] | None = None
 
     def _hidden(self, path: str) -> bool:
@@ -136,9 +139,9 @@ class _Texts(Mapping[str, str]):
         return name in self._names  # Mapping's own would fetch the text
 
 
-def library_of(client: Repository, snapshot: Snapshot) -> RepositoryLibrary:
-    """What a proposer may read beside its context."""
-    return RepositoryLibrary(client, snapshot)
+def library_of(view: RepositoryView, snapshot: Snapshot) -> RepositoryLibrary:
+    """What a proposer may read beside its context: of the view it takes what never changes, and nothing else."""
+    return RepositoryLibrary(view.client, view.objects, snapshot)
 
 
 def _reason(run: RunRecord) -> str:

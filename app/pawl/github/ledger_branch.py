@@ -84,8 +84,9 @@ class LedgerBranch:
         tip = self._commit(old, texts, message)
         # The new lines are what was written: nothing of this needs to be read back.
         segments = dict(self._seen[loop].segments) if loop in self._seen else {}
+        names = {path: self._view.objects.put_blob(text.encode()) for path, text in texts.items()}
         for path in changed:
-            segments[path.rsplit("/", 1)[-1]] = self._view.objects.put_blob(texts[path].encode())
+            segments[path.rsplit("/", 1)[-1]] = names[path]
         for other, seen in self._seen.items():
             if seen.tip == old:
                 self._seen[other] = replace(seen, tip=tip)

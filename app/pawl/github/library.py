@@ -1,4 +1,4 @@
-"""Reads for a proposer: the base's files and the public history, fixed to one moment and apart from the view of looks."""
+"""Reads for a proposer: the base's files and the public history, fixed to one moment and apart from the facets of looks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ MAY_WRITE = frozenset({"admin", "maintain", "write"})
 
 
 class Reading:
-    """What can be read of a repository at one moment. Nothing of it is cached beyond this object.
+    """What can be read of a repository at one moment.
 
     Args:
         client: the repository.
+        objects: its immutable objects, which looks share.
         base: commit whose files are read.
         loop: the loop's name.
         hidden: whether a path of the base is kept from proposers.
     """
 
-    def __init__(self, client: Repository, base: str, loop: str, hidden: Callable[[str], bool]) -> None:
-        self._client, self._base, self._loop, self._hidden = client, base, loop, hidden
-        self._objects = Objects(client)
+    def __init__(
+        self, client: Repository, objects: Objects, base: str, loop: str, hidden: Callable[[str], bool]
+    ) -> None:
+        self._client, self._objects = client, objects
+        self._base, self._loop, self._hidden = base, loop, hidden
         self._ledger: str | None = None
         self._writers: dict[str, bool] = {}
 

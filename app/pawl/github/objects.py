@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -46,10 +47,11 @@ class Commit:
 
 
 class Objects:
-    """The objects of one repository."""
+    """The objects of one repository. Looks and proposals share them, from threads of their own."""
 
     def __init__(self, client: Repository, store: BlobStore | None = None) -> None:
         self._client, self._store = client, store
+        self._guard = threading.Lock()
         self._kept: dict[str, OrderedDict[str, Any]] = {"commit": OrderedDict()}
         self._kept |= {"tree": OrderedDict(), "folder": OrderedDict(), "blob": OrderedDict()}
 
@@ -124,16 +126,21 @@ class Objects:
 
     def _once(self, kind: str, sha: str, fetch: Callable[[], Any], limit: int) -> Any:
         kept = self._kept[kind]
-        if sha not in kept:
-            self._keep(kind, sha, fetch(), limit)
-        kept.move_to_end(sha)
-        return kept[sha]
+        with self._guard:
+            if sha in kept:
+                kept.move_to_end(sha)
+                return kept[sha]
+        value = fetch()  # without the guard: nobody waits for another one's request
+        self._keep(kind, sha, value, limit)
+        return value
 
     def _keep(self, kind: str, sha: str, value: Any, limit: int) -> None:
         kept = self._kept[kind]
-        kept[sha] = value
-        while len(kept) > limit:
-            kept.popitem(last=False)
+        with self._guard:
+            kept[sha] = value
+            kept.move_to_end(sha)
+            while len(kept) > limit:
+                kept.popitem(last=False)
 
     def _json(self, kind: str, sha: str, fetch: Callable[[], Any]) -> Any:
         if self._store is None:
