@@ -132,6 +132,12 @@ WEBHOOKS = [
     "workflow-job",
     "label",
     "pull-request-review",
+    "repository-archived",
+    "repository-privatized",
+    "repository-publicized",
+    "repository-renamed",
+    "repository-transferred",
+    "repository-unarchived",
 ]
 
 PROSE = {

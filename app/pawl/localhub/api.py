@@ -262,8 +262,10 @@ class Api:
             if repo_name:
                 repo = self.hub.store.find("repo", repo_name.lower())
                 if repo is None:
-                    raise not_found()
+                    return self._moved(repo_name)
             admit(self.hub, caller, route.needs, repo)
+            if repo and repo.get("archived") and flask.request.method != "GET":
+                raise HubError(403, "Repository was archived so is read-only.")
             if not isinstance(body, dict):
                 body = {"": body}
             call = Call(self.hub, caller, args, flask.request.args.to_dict(), body, repo,
@@ -272,6 +274,17 @@ class Api:
             if isinstance(result, Listing):
                 return self._page(result, call)
             return result if isinstance(result, Reply) else Reply(200, result)
+
+    def _moved(self, name: str) -> Reply:
+        """Where a renamed repository is now: 301 for reads and 307 for writes, as GitHub documents it."""
+        renamed = self.hub.store.find("renamed", name.lower())
+        if renamed is None:
+            raise not_found()
+        rest = flask.request.path.partition(f"/repos/{name}")[2]
+        location = f"{self.hub.api_url}/repositories/{renamed['to']}{rest}"
+        read = flask.request.method == "GET"
+        body = {"message": "Moved Permanently" if read else "Temporary Redirect", "url": location}
+        return Reply(301 if read else 307, {**body, "documentation_url": ""}, {"Location": location})
 
     def _meter(self, caller: Caller, path: str) -> None:
         hour = int(self.hub.clock()) // 3600

@@ -89,7 +89,7 @@ class Events:
             "installation": self.hub.shapes.installation(installation),
             "repositories_added": self._repositories(added or []),
             "repositories_removed": self._repositories(removed or []),
-            "repository_selection": "selected",
+            "repository_selection": installation.get("selection", "selected"),
             "requester": None,
             "sender": self.hub.shapes.login(installation["account"]),
         }

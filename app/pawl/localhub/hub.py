@@ -19,6 +19,7 @@ from pawl.localhub.faults import Faults
 from pawl.localhub.gitstore import GitStore, moment
 from pawl.localhub.pulls import Pulls
 from pawl.localhub.refs import Refs
+from pawl.localhub.residence import Residence
 from pawl.localhub.store import Fact, Store
 from pawl.localhub.work_shapes import WorkShapes
 
@@ -85,6 +86,7 @@ class Hub:
         self.refs = Refs(self)
         self.checks = Checks(self)
         self.actions = Actions(self)
+        self.residence = Residence(self)
         self.app_fact = self.store.find("app", "app") or self._register_app(private_key_pem or _new_key())
 
     @classmethod
@@ -178,6 +180,7 @@ class Hub:
         private: bool = True,
         default_branch: str = "main",
         description: str | None = None,
+        fork: bool = False,
     ) -> Fact:
         """Create an empty repository (its owner too, if new). An existing one is returned as it is."""
         owner, _, name = full_name.partition("/")
@@ -189,15 +192,20 @@ class Hub:
                 return found
             self._ensure_user(owner)
             now = self.now()
-            return self.store.add(
+            made = self.store.add(
                 "repo",
                 {
-                    "owner": owner, "name": name, "full_name": full_name, "private": private, "next_number": 1,
+                    "fork": fork, "archived": False, "owner": owner,
+                    "name": name, "full_name": full_name, "private": private, "next_number": 1,
                     "default_branch": default_branch, "description": description, "created_at": now,
                     "updated_at": now, "pushed_at": now, "collaborators": {owner: "admin"}, "protection": {},
                 },
                 key=full_name.lower(),
             )  # fmt: skip
+            installation = self.store.find("installation", owner)
+            if installation and installation.get("selection", "selected") == "all":
+                self.install(full_name)
+            return made
 
     def repositories(self) -> list[Fact]:
         """All repositories."""
@@ -290,8 +298,13 @@ class Hub:
 
     # -- installations -------------------------------------------------------------------------------------------------
 
-    def install(self, full_name: str, permissions: Mapping[str, str] | None = None) -> int:
-        """Install the App on a repository and return the installation's id (one per owner)."""
+    def install(
+        self, full_name: str, permissions: Mapping[str, str] | None = None, everywhere: bool = False
+    ) -> int:
+        """Install the App on a repository and return the installation's id (one per owner).
+
+        `everywhere` lets a new installation cover all repositories of the owner, those to come included.
+        """
         with self.store.transaction():
             repo = self.repository(full_name)
             found = self.store.find("installation", repo["owner"])
@@ -305,7 +318,10 @@ class Hub:
             installation = self.store.add(
                 "installation",
                 {
-                    "account": repo["owner"], "repos": [repo["id"]], "created_at": now, "updated_at": now,
+                    "account": repo["owner"], "selection": "all" if everywhere else "selected", "repos": [
+                        other["id"] for other in self.repositories()
+                        if other["id"] == repo["id"] or (everywhere and other["owner"] == repo["owner"])
+                    ], "created_at": now, "updated_at": now,
                     "suspended_at": None, "permissions": dict(permissions or self.app_fact["permissions"]),
                 },
                 key=repo["owner"],

@@ -41,7 +41,7 @@ def create_app(hub: Hub, observer: Observer | None = None, base: str = BASE) -> 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
     def answer(path: str = "") -> flask.Response:
-        below = "/" + path
+        below = hub.residence.by_name("/" + path)
         try:
             route, values = table.bind("").match(below, method=flask.request.method.replace("HEAD", "GET"))
         except (NotFound, MethodNotAllowed):
