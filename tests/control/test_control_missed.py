@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -89,6 +90,66 @@ def test_a_lost_webhook_is_delivered_in_the_next_round(world: World) -> None:
     assert not [item for item in world.hub.deliveries if item["key"] == "pending"], "it has arrived now"
     text = world.app.metrics().decode()
     assert "pawl_webhooks_redelivered_total 1.0" in text
+
+
+def lose(world: World, count: int) -> list[dict[str, Any]]:
+    """Deliveries, the last ones, that did not arrive."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    lost = [item for item in world.hub.deliveries if item["key"] == "done"][-count:]
+    for item in lost:
+        world.hub.store.save({**item, "status_code": 502, "delivered_at": now})
+    return lost
+
+
+def waiting(world: World) -> list[str]:
+    return [item["guid"] for item in world.hub.deliveries if item["key"] == "pending"]
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("status", [404, 410, 422])
+def test_an_attempt_that_github_has_forgotten_keeps_no_other_from_being_made(
+    world: World, status: int
+) -> None:
+    """The first refusal used to end the round, and the round after it began with the same one."""
+    world.settle()
+    first, second = lose(world, 2)
+    world.hub.faults.fail_before("POST", f"/deliveries/{first['id']}/attempts", status=status)
+    world.app.workers.wake_all()
+    world.look()
+    assert waiting(world) == [second["guid"]]
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_list_that_cannot_be_read_costs_nothing_but_itself(world: World, status: int) -> None:
+    """A cursor can expire between two pages, and old servers have no such list."""
+    world.settle()
+    lose(world, 1)
+    world.hub.faults.fail_before("GET", "/app/hook/deliveries", status=status)
+    world.app.workers.wake_all()
+    world.look()
+    assert waiting(world) == []
+    assert world.app.ready()
+    world.app.workers.wake_all()
+    world.look()
+    assert len(waiting(world)) == 1
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_the_record_is_read_page_by_page_by_its_own_links(world: World) -> None:
+    world.settle()
+    (item,) = lose(world, 1)
+    now = item["delivered_at"]
+    bare = {name: value for name, value in item.items() if name not in ("id", "key", "repo")}
+    for number in range(150):
+        fresh = {**bare, "guid": f"later-{number}", "status_code": 202, "delivered_at": now}
+        world.hub.store.add("delivery", fresh, key="done")
+    stamped = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    for done in [item for item in world.hub.deliveries if item["key"] == "done"]:
+        world.hub.store.save({**done, "delivered_at": stamped})
+    world.app.workers.wake_all()
+    world.look()
+    assert item["guid"] in waiting(world)
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")

@@ -14,7 +14,7 @@ import structlog
 from pawl import __version__
 from pawl.control.database import Database
 from pawl.control.desk import Desk
-from pawl.control.events import ALL, INSTALLATION_EVENTS, SUBSCRIBED, Event
+from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Event
 from pawl.control.figures import Figures
 from pawl.control.library import library_of
 from pawl.control.loops import RepositoryLoops
@@ -25,7 +25,7 @@ from pawl.control.signing_in import app_of
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
-from pawl.github.errors import GitHubError, NotFound, RateLimited
+from pawl.github.errors import Forbidden, GitHubError, NotFound, RateLimited, Unprocessable
 from pawl.github.view import RepositoryView
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class PawlApp:
         log.info(
             "delivery", github_event=name, action=event.action, repository=event.repository, delivery_id=guid
         )
-        if name in INSTALLATION_EVENTS:
+        if name in LISTING_EVENTS:
             self.queue.wake(INSTALLATIONS)
         with self._guard:
             loops = self._repositories.get(event.repository)
@@ -169,10 +169,9 @@ class PawlApp:
             wait = max(1.0, limited.retry_at - self._clock().timestamp())
             log.warning("rate limited", repository=key, retry_in=round(wait))
             return wait
-        except NotFound:
-            self.queue.wake(
-                INSTALLATIONS
-            )  # uninstalled, renamed or deleted: ask which repositories there are
+        except (NotFound, Forbidden):
+            # Uninstalled, suspended, renamed, archived or deleted: ask which repositories there are.
+            self.queue.wake(INSTALLATIONS)
             raise
         return loops.asks_again_in()
 
@@ -182,26 +181,42 @@ class PawlApp:
         for installation in self.github.installations():
             if installation.suspended:
                 continue
-            for name in self.github.repositories(installation.id):
-                found[name] = installation.id
+            try:
+                found |= dict.fromkeys(self.github.repositories(installation.id), installation.id)
+            except NotFound:
+                continue  # it went in this moment
+            except GitHubError as error:
+                # No tenant's trouble stops another one: what was known of this one stays until the next round.
+                log.warning("installation cannot be listed", installation=installation.id, why=str(error))
+                found |= {name: held for name, held in self._installed.items() if held == installation.id}
         with self._guard:
-            for name in self._repositories.keys() - found.keys():
+            gone = self._repositories.keys() - found.keys()
+            for name in gone:
                 del self._repositories[name]
             # Removed and installed again is another installation: the old one's tokens reach nothing any more.
             new = [name for name in found if self._installed.get(name) != found[name]]
             for name in new:
                 self._repositories[name] = self._loops(name, found[name])
             self._installed = found
-        self._login = self.github.identity.login
         for name in new:
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())
+        if gone or not self._login:
+            self.database.forget_others(found)
+        self._login = self.github.identity.login
 
     def _ask_again(self) -> None:
         """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""
         try:
             for attempt in missed(self.github.deliveries(), self._clock()):
-                self.github.redeliver(attempt)
+                try:
+                    self.github.redeliver(attempt)
+                except (
+                    NotFound,
+                    Unprocessable,
+                ) as error:  # GitHub has forgotten this one; others may be left
+                    log.info("a lost delivery is gone", attempt=attempt, why=str(error))
+                    continue
                 self.figures.redelivered.inc()
                 log.info("asked for a lost delivery", attempt=attempt)
         except GitHubError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, delete, event, insert, select
@@ -73,6 +73,14 @@ class Database:
         """Drop the ids of deliveries that can no longer come again."""
         with self._writing, self._engine.begin() as connection:
             connection.execute(delete(Delivery).where(Delivery.received_at < now - KEEP_DELIVERIES))
+
+    def forget_others(self, repositories: Collection[str]) -> None:
+        """Drop the rows of every repository but these: the App left the others, or they have other names now."""
+        with self._writing, self._engine.begin() as connection:
+            for table in (Blob, Delivery):
+                known = connection.execute(select(table.repository).distinct()).scalars()
+                for name in set(known) - {*repositories, ""}:
+                    connection.execute(delete(table).where(table.repository == name))
 
     def ready(self) -> bool:
         """Whether the database answers."""

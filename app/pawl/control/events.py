@@ -28,6 +28,8 @@ _UNTOLD = frozenset({"requested"})
 SUBSCRIBED = frozenset(_FACETS)
 """Events that the App must be subscribed to; those about installations come without being asked for."""
 INSTALLATION_EVENTS = frozenset({"installation", "installation_repositories"})
+LISTING_EVENTS = INSTALLATION_EVENTS | {"repository"}
+"""Events after which GitHub is asked again where the App is installed: names, owners and archives change there too."""
 LONGEST = 200
 """Characters of a name; GitHub's own are shorter."""
 

@@ -31,6 +31,8 @@ from pawl.github.errors import (
 API = "https://api.github.com"
 API_VERSION = "2022-11-28"
 PAGE = 100
+MOVED = ("Moved Permanently", "Temporary Redirect")
+"""What GitHub says where it answers with a redirect."""
 TIMEOUT = 30
 """Seconds to wait for an answer."""
 
@@ -130,7 +132,7 @@ class Connection:
         """
         doing = f"{verb} {path.split('?')[0]}"
         try:
-            return self._requester.requestJsonAndCheck(verb, path, parameters=parameters, input=body)
+            headers, data = self._requester.requestJsonAndCheck(verb, path, parameters=parameters, input=body)
         except GithubException as error:
             self._raise(error, doing)
         except requests.RequestException as error:
@@ -138,6 +140,14 @@ class Connection:
         except (ValueError, RuntimeError, AssertionError) as error:
             # Broken JSON, or a redirect to another host: not from the GitHub we meant to ask.
             raise Unreachable(0, str(error)[:200], doing) from error
+        if (
+            isinstance(data, dict)
+            and data.get("message") in MOVED
+            and "/repositories/" in str(data.get("url"))
+        ):
+            # A write to a repository that was renamed: PyGithub takes the redirect for an answer.
+            raise NotFound(307, "the repository has another name now", doing)
+        return headers, data
 
     def pages(self, path: str, key: str = "", **parameters: Any) -> Iterator[Any]:
         """Items of a list, page after page by the Link header, each page only when it is needed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pawl.localhub.api import Call, Listing, R, Reply, route
 from pawl.localhub.errors import HubError, not_found
 from pawl.localhub.shapes import Json
@@ -136,7 +138,9 @@ def deliveries(call: Call) -> Reply:
     if status:
         found = [d for d in found if (200 <= d["status_code"] < 400) == (status == "success")]
     cursor = call.query.get("cursor", "")
-    if cursor.startswith("v1_"):
+    if cursor and not re.fullmatch(r"v1_\d+", cursor):
+        raise HubError(400, "Invalid cursor")
+    if cursor:
         found = [d for d in found if d["id"] < int(cursor[3:])]
     size = min(int(call.query.get("per_page") or 30), 100)
     headers = {}

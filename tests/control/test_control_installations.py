@@ -1,0 +1,165 @@
+"""Installations and repositories come, go and change while the App runs, and no tenant sees another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world, files
+from sqlalchemy import create_engine, text
+
+from pawl.core.config import WORKFLOW_PATH
+from pawl.core.ledger import LEDGER_BRANCH
+from pawl.localhub import Hub
+from pawl.messages.scaffold import workflow
+
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+
+OTHER = "acme/other"
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with faulty_world(tmp_path, {1: BETTER, 2: BETTER + 1}, config(2)) as made:
+        yield made
+
+
+def known(world: World) -> set[str]:
+    return set(world.app._repositories)
+
+
+def rows(world: World) -> set[str]:
+    """Repositories that the database has anything of."""
+    engine = create_engine(world.app.settings.database)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT repository FROM blobs UNION SELECT repository FROM deliveries")
+        ).scalars()
+        names = {str(name) for name in found if name}
+    engine.dispose()
+    return names
+
+
+def file(hub: Hub, name: str, branch: str, path: str) -> str:
+    repository = hub.repository(name)
+    git = hub.git(repository)
+    entry = git.entry(hub.store.ref(repository["id"], f"refs/heads/{branch}") or "", path)
+    assert entry is not None
+    return git.blob(entry.sha).decode()
+
+
+def ledger_of(hub: Hub, name: str) -> str:
+    return file(hub, name, LEDGER_BRANCH, f"{LOOP}/ledger-0001.jsonl")
+
+
+def other(world: World) -> None:
+    """A second tenant, whose jobs no runner takes."""
+    world.hub.create_repository(OTHER)
+    theirs = {**files(config(1), LOOP), WORKFLOW_PATH: workflow(("elsewhere",))}
+    world.hub.push_files(OTHER, theirs, "Begin")
+    world.hub.install(OTHER)
+
+
+def test_a_renamed_repository_goes_on_under_its_new_name(world: World) -> None:
+    """The experiment that was in flight is finished, not begun again, and the next one has the next number."""
+    world.turn()
+    world.turn()
+    renamed = world.hub.residence.rename(NAME, "renamed")
+    world.settle()
+    assert known(world) == {renamed}
+    ledger = ledger_of(world.hub, renamed)
+    assert [ledger.count(f'"key":"outcome:{number}"') for number in (1, 2, 3)] == [1, 1, 0]
+    assert rows(world) <= {renamed}
+
+
+def test_a_rename_that_no_webhook_told_is_found(world: World) -> None:
+    world.webhooks = lambda waiting: [item for item in waiting if item["event"] != "repository"]
+    world.turn()
+    renamed = world.hub.residence.rename(NAME, "renamed")
+    world.app.workers.wake_all()
+    world.settle()
+    assert known(world) == {renamed}
+    assert '"key":"outcome:2"' in ledger_of(world.hub, renamed)
+
+
+def test_a_repository_that_was_handed_to_a_stranger_is_let_go(world: World) -> None:
+    world.settle()
+    assert rows(world) == {NAME}
+    handed = world.hub.residence.transfer(NAME, "acme")
+    before = world.hub.api_requests(handed)
+    world.settle()
+    assert known(world) == set()
+    assert rows(world) == set()
+    assert world.hub.api_requests(handed) == before
+
+
+def test_an_archived_repository_rests_until_it_lives_again(world: World) -> None:
+    world.hub.residence.archive(NAME)
+    world.settle()
+    assert known(world) == set()
+    world.hub.residence.archive(NAME, archived=False)
+    assert world.settle().outcomes()[1] == "merged"
+
+
+def test_a_repository_that_is_made_public_is_held_and_goes_on_once_it_is_accepted(world: World) -> None:
+    world.turn()
+    world.hub.residence.publish(NAME)
+    world.settle()
+    assert world.outcomes() == {}
+    issue = world.hub.pulls.find(world.hub.repository(NAME), 1)
+    assert "held, because the repository is public" in issue["body"]
+    accepting = config(2).replace("self-reported-metric]", "self-reported-metric, public-repository]")
+    world.push({".github/pawl.yml": accepting})
+    assert world.settle().outcomes()[1] == "merged"
+
+
+def test_tenants_come_and_go_without_a_restart(world: World) -> None:
+    world.settle()
+    other(world)
+    world.settle()
+    assert known(world) == rows(world) == {NAME, OTHER}
+    world.hub.uninstall(OTHER)
+    world.settle()
+    assert known(world) == rows(world) == {NAME}
+
+
+def test_one_tenants_trouble_stops_no_other(world: World) -> None:
+    """The list of installations used to end at the first that could not be read."""
+    other(world)
+    acme = world.hub.installation_for(world.hub.repository(OTHER))
+    world.hub.faults.fail_before("POST", f"/app/installations/{acme['id']}/access_tokens", status=422)
+    world.turn()
+    assert known(world) == {NAME}
+    world.app.workers.wake_all()
+    world.settle()
+    assert known(world) == {NAME, OTHER}
+
+
+def test_nothing_done_for_one_tenant_reads_another_ones_rows_or_tokens(world: World) -> None:
+    """Every request below a repository is made with its own installation's token, and every row is read under its name."""
+    other(world)
+    world.settle()
+    own = {name: world.hub.installation_for(world.hub.repository(name))["id"] for name in (NAME, OTHER)}
+    asked = [entry for entry in world.hub.request_log if entry.repository and entry.installation]
+    assert {entry.repository for entry in asked} == {NAME, OTHER}
+    for entry in asked:
+        assert entry.installation == own[entry.repository or ""], entry
+    assert world.app.database.blobs(NAME).get("a" * 40) is None
+    world.app.database.blobs(OTHER).put("a" * 40, b"secret")
+    assert world.app.database.blobs(NAME).get("a" * 40) is None
+    one = world.app._repositories[NAME].view.client
+    assert world.hub.store.all("token"), "tokens were minted"
+    narrow = [token for token in world.hub.store.all("token") if token["type"] == "installation"]
+    for token in narrow:
+        reading = token["permissions"] == {"metadata": "read"}
+        assert reading or len(token["repos"]) == 1, "a token that writes reaches one repository"
+    assert one.name == NAME
