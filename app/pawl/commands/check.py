@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pawl.commands.check_agent import AgentCheck, Thinking, thinking_of
-from pawl.commands.check_loop import LoopCheck
-from pawl.commands.check_workflows import workflow_remarks
-from pawl.commands.checkout import Checkout, NotUsable, Places, Remark
+from pawl.commands.check_data import data_remarks
+from pawl.commands.checkout import Checkout, NotUsable
 from pawl.commands.cost import Cost, cannot_measure_here, cost_from_ledger, measure_cost
 from pawl.commands.history import History, HistoryError, read_histories
 from pawl.control.errors import SettingsError
@@ -23,7 +22,10 @@ from pawl.control.means import read_means
 from pawl.core.config import CONFIG_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.ledger import LedgerError
+from pawl.core.loop_check import LoopCheck
 from pawl.core.quantities import format_duration
+from pawl.core.remarks import Places, Remark
+from pawl.core.workflow_check import workflow_remarks
 from pawl.lab import MeasureError
 from pawl.lab.output import plain
 from pawl.meta.means import Means
@@ -85,12 +87,15 @@ class _Check:
         if unsaved := checkout.unsaved(CONFIG_PATH):
             level = "warning"
             self._say(level, f"it {unsaved}: GitHub's side reads the one on the default branch", CONFIG_PATH)
-        self.remarks += workflow_remarks(checkout, self.config)
+        self.remarks += workflow_remarks(checkout.workflows(), self.config, checkout.unsaved)
         histories = {history.loop: history for history in self._histories(checkout)}
         places = Places(text)
         for name, rules in self.config.loops.items():
             if self.only in (None, name):
-                found_here = list(LoopCheck(checkout, places, name, rules).remarks())
+                found_here = [
+                    *LoopCheck(checkout, places, name, rules).remarks(),
+                    *data_remarks(checkout.top, places, name, rules),
+                ]
                 self.remarks += found_here
                 usable = all(remark.level != "error" for remark in found_here)
                 self.remarks += AgentCheck(places, name, rules, self.means).remarks()

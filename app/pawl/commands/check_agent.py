@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from pawl.commands.checkout import Level, Places, Remark
 from pawl.commands.cost import Cost
 from pawl.core.config import Loop
+from pawl.core.remarks import Level, Places, Remark
 from pawl.meta.means import Means
 from pawl.meta.models import key_for
 from pawl.meta.pricing import Estimate, Tokens, estimate, price, prices_of

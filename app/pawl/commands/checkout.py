@@ -8,43 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from pawl.core.config import CONFIG_PATH
 from pawl.core.digest import TreeEntry, git_blob_sha
+from pawl.core.workflow_check import WORKFLOWS
 from pawl.lab.objects import Repository
-
-Level = Literal["error", "warning", "advice"]
-
-
-@dataclass(frozen=True)
-class Remark:
-    """One thing to mend, to know or to think about. `line` and `column` count from 1; 0 where there is none."""
-
-    level: Level
-    message: str
-    loop: str = ""
-    file: str = ""
-    line: int = 0
-    column: int = 0
-
-    @property
-    def place(self) -> str:
-        """``file:line:column``, as far as it is known."""
-        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-
-    def as_json(self) -> dict[str, Any]:
-        """The remark as plain values; parts that are not known are null."""
-        return {
-            "level": self.level,
-            "loop": self.loop or None,
-            "message": self.message,
-            "file": self.file or None,
-            "line": self.line or None,
-        }
 
 
 class NotUsable(Exception):
@@ -99,6 +66,12 @@ class Checkout:
             return "is committed, but missing in the working tree"
         return "" if same else "has changes that are not committed"
 
+    def workflows(self) -> dict[str, str | None]:
+        """Every workflow of the working tree by path; none in the place of a text that cannot be read."""
+        folder = self.top / WORKFLOWS
+        found = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+        return {path.relative_to(self.top).as_posix(): _text(path) for path in found}
+
     def has_branch(self, name: str) -> bool:
         """Whether a branch is known here, as a local one or from any remote."""
         found = git(self.top, "for-each-ref", "--format=%(refname)", f"refs/heads/{name}", "refs/remotes")
@@ -108,25 +81,11 @@ class Checkout:
         )
 
 
-class Places:
-    """Where the keys of a configuration that could be read stand in it."""
-
-    def __init__(self, text: str) -> None:
-        try:
-            self._document: Any = YAML().load(text)
-        except (YAMLError, ValueError):
-            self._document = None
-
-    def remark(self, level: Level, message: str, loop: str, *keys: str) -> Remark:
-        """A remark at the deepest of these keys of a loop that is written out."""
-        line, column = 1, 1
-        node = self._document
-        for key in ("loops", loop, *keys):
-            if not isinstance(node, Mapping) or key not in node:
-                break
-            line, column = (place + 1 for place in node.lc.key(key))  # type: ignore[attr-defined]
-            node = node[key]
-        return Remark(level, message, loop, CONFIG_PATH, line, column)
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def git(folder: Path, *words: str) -> str | None:

@@ -12,25 +12,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pawl.commands.check_loop import host_path
+from pawl.commands.check_data import host_path
 from pawl.commands.checkout import Checkout
 from pawl.commands.history import History
 from pawl.core.calibration import FIRST_RUNS, calibration_of
 from pawl.core.config import SELECT, Loop
 from pawl.core.digest import inputs_digest
+from pawl.core.expectation import (
+    REAL_GAINS,
+    RUNS_PER_KEEP,
+    RUNS_PER_KEEP_DETERMINISTIC,
+    SMALLEST_SIGMA,
+)
 from pawl.core.ledger import AuditLine, CalibrationLine, Measured, VerdictLine, experiment_folder
 from pawl.core.measurement import Calibration, Purpose, Record, Request, RunRecord, RunStatus, draw_seeds
 from pawl.core.noise import pooled, upper_sigma
 from pawl.lab import Options, measure
 
-SMALLEST_SIGMA = 2.75
-"""The gain, in sigma, that Screen, Confirm, Seal keeps in 80 of 100 cases (docs/decision.md)."""
-REAL_GAINS = 0.03
-"""Share of proposals that are real gains, as the estimate of the time to a first keep assumes."""
-RUNS_PER_KEEP = 1082 / 13.2
-"""Runs for each keep under that assumption, with gains between 0.5 and 5 sigma (docs/decision.md)."""
-RUNS_PER_KEEP_DETERMINISTIC = 1 / REAL_GAINS + 2
-"""Likewise where one run says everything: one for each proposal, and two more for the keep."""
 LOG_LINES = 15
 NEWEST = 40
 """Runs that times are averaged over."""

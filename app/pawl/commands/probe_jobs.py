@@ -8,9 +8,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pawl.commands.check_workflows import triggers
 from pawl.commands.probing import Ground, Skipped, host_of, require
 from pawl.core.config import WORKFLOW_PATH
+from pawl.core.workflow_check import triggers
 from pawl.github.errors import GitHubError, NotFound
 
 WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]

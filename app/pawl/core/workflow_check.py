@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pawl.commands.checkout import Checkout, Remark
 from pawl.core.config import WORKFLOW_PATH, Config
 from pawl.core.digest import matches
+from pawl.core.remarks import Level, Remark
+
+WORKFLOWS = WORKFLOW_PATH.rsplit("/", 1)[0]
+"""Where GitHub looks for workflows."""
 
 _TITLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.title\s*\}\}")
 _SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b")
 
 
-def workflow_remarks(checkout: Checkout, config: Config) -> Iterator[Remark]:
-    """Everything to know of `.github/workflows`."""
-    folder = checkout.top / WORKFLOW_PATH.rsplit("/", 1)[0]
-    own = checkout.top / WORKFLOW_PATH
-    if not own.is_file():
+def workflow_remarks(
+    workflows: Mapping[str, str | None], config: Config, unsaved: Callable[[str], str]
+) -> Iterator[Remark]:
+    """Everything to know of `.github/workflows`.
+
+    Args:
+        workflows: their texts by path; none in the place of one that cannot be read.
+        config: the loops.
+        unsaved: how a working tree differs from the commit in a file; empty where it does not.
+    """
+    if WORKFLOW_PATH not in workflows:
         yield Remark(
             "warning",
             "there is no measuring workflow, which `pawl try` does not need, and GitHub does. `pawl init` writes it",
             file=WORKFLOW_PATH,
         )
-    for path in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
-        name = path.relative_to(checkout.top).as_posix()
-        text, workflow = _read(path)
-        if workflow is None:
-            yield Remark(
-                "error" if path == own else "warning", "this is no workflow that can be read", file=name
-            )
-        elif path == own:
-            yield from _measuring(checkout, config, name, text, workflow)
+    for name, text in sorted(workflows.items()):
+        workflow = _read(text)
+        if workflow is None or text is None:
+            level: Level = "error" if name == WORKFLOW_PATH else "warning"
+            yield Remark(level, "this is no workflow that can be read", file=name)
+        elif name == WORKFLOW_PATH:
+            yield from _measuring(unsaved(name), config, name, text, workflow)
         else:
             yield from _other(name, workflow, config)
 
 
-def _read(path: Path) -> tuple[str, Mapping[str, Any] | None]:
+def _read(text: str | None) -> Mapping[str, Any] | None:
     try:
-        text = path.read_text(encoding="utf-8")
-        found = YAML(typ="safe", pure=True).load(text)
-    except (OSError, UnicodeDecodeError, YAMLError, ValueError):
-        return "", None
-    return text, found if isinstance(found, dict) else None
+        found = YAML(typ="safe", pure=True).load(text) if text is not None else None
+    except (YAMLError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def triggers(workflow: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def triggers(workflow: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measuring(
-    checkout: Checkout, config: Config, name: str, text: str, workflow: Mapping[str, Any]
+    unsaved: str, config: Config, name: str, text: str, workflow: Mapping[str, Any]
 ) -> Iterator[Remark]:
     """The workflow that Pawl starts. Its job runs candidates, so it should be able to do nothing else."""
     dispatch = triggers(workflow).get("workflow_dispatch")
@@ -87,7 +92,7 @@ def _measuring(
             file=name,
             line=_line(text, "run-name:"),
         )
-    if unsaved := checkout.unsaved(name):
+    if unsaved:
         yield Remark("advice", f"it {unsaved}; GitHub runs the one on the default branch", file=name)
     jobs = workflow.get("jobs")
     parts = [workflow, *(jobs.values() if isinstance(jobs, dict) else ())]

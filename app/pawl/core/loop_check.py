@@ -1,4 +1,4 @@
-"""What is wrong with one loop's set-up: its files, its evaluator, its image, its data, and who may merge."""
+"""What is wrong with one loop's set-up: its files, its evaluator, its image, and who may merge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from pawl.commands.checkout import Checkout, Level, Places, Remark
 from pawl.core.config import Loop
 from pawl.core.digest import matches
 from pawl.core.edit import MAX_BYTES, REGULAR_MODES
+from pawl.core.remarks import Files, Level, Places, Remark
 
 SCRIPTS = (".py", ".sh", ".bash")
 """Endings by which a word of a command is taken for a file of the repository."""
@@ -24,9 +24,9 @@ SHELL = frozenset({"cd", "&&", "||", "|", ";"})
 
 @dataclass(frozen=True)
 class LoopCheck:
-    """One loop of one clone."""
+    """One loop of one commit."""
 
-    checkout: Checkout
+    checkout: Files
     places: Places
     loop: str
     rules: Loop
@@ -39,7 +39,6 @@ class LoopCheck:
         yield from self._evaluator()
         yield from self._artifact()
         yield from self._image()
-        yield from self._data()
         yield from self._merging()
 
     def _remark(self, level: Level, message: str, *keys: str) -> Remark:
@@ -49,13 +48,13 @@ class LoopCheck:
         path, checkout = self.rules.edit, self.checkout
         entry = checkout.by_path.get(path)
         if entry is None:
-            on_disk = (checkout.top / path).is_file()
+            unsaved = checkout.unsaved(path)
             mend = (
                 f"`git add {shlex.quote(path)}` and commit it"
-                if on_disk
+                if unsaved
                 else "correct the path, or add the file"
             )
-            where = "is not committed" if on_disk else "is not in the repository"
+            where = unsaved or "is not in the repository"
             yield self._remark("error", f"the editable file {path} {where}: {mend}", "edit")
             return
         if entry.mode not in REGULAR_MODES:
@@ -84,7 +83,7 @@ class LoopCheck:
         if not checkout.has_branch(self.rules.branch):
             yield self._remark(
                 "warning",
-                f"there is no branch {self.rules.branch} in this clone; keeps would be merged into it. Set `branch`, or "
+                f"there is no branch {self.rules.branch} here; keeps would be merged into it. Set `branch`, or "
                 "push it",
                 "branch",
             )
@@ -217,31 +216,6 @@ class LoopCheck:
                 "error", f"run.image names the Dockerfile {image}, which {unsaved}", "run", "image"
             )
 
-    def _data(self) -> Iterator[Remark]:
-        rules = self.rules
-        places: list[tuple[tuple[str, ...], str, str]] = [
-            (("data",), left, right) for left, right in rules.data.items()
-        ]
-        if rules.evaluate:
-            places += [(("evaluate", "data"), left, right) for left, right in rules.evaluate.data.items()]
-        for keys, left, right in places:
-            host = host_path(left, self.checkout.top)
-            if not host.exists():
-                yield self._remark(
-                    "warning",
-                    f"{'.'.join(keys)} names {left}, which is not on this machine; every runner needs it",
-                    *keys,
-                    left,
-                )
-            if rules.sandbox == "process" and right.startswith("/") and right != str(host):
-                yield self._remark(
-                    "error",
-                    f"{left} cannot be shown at {right} without a container: use the same path on both sides, a path below "
-                    "~ or relative to cwd, or set run.image",
-                    *keys,
-                    left,
-                )
-
     def _merging(self) -> Iterator[Remark]:
         rules = self.rules
         if rules.merge != "auto":
@@ -260,12 +234,6 @@ class LoopCheck:
                 "`evaluate`, or say `accept: [self-reported-metric]`",
                 "merge",
             )
-
-
-def host_path(left: str, top: Path) -> Path:
-    """The left side of a `data` entry as a path of this machine."""
-    host = Path(left).expanduser()
-    return host if host.is_absolute() else top / host
 
 
 def _imports(source: bytes, edit: str) -> bool:
