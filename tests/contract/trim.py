@@ -88,6 +88,7 @@ PATCH {R}/labels/{{name}}
 DELETE {R}/labels/{{name}}
 GET {R}/issues/{{issue_number}}/comments
 POST {R}/issues/{{issue_number}}/comments
+GET {R}/issues/comments
 GET {R}/issues/comments/{{comment_id}}
 PATCH {R}/issues/comments/{{comment_id}}
 DELETE {R}/issues/comments/{{comment_id}}

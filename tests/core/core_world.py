@@ -40,7 +40,7 @@ from pawl.core.measurement import (
     RunStatus,
     Step,
 )
-from pawl.core.policy import PAUSED_LABEL, RESUME_LABEL
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.snapshot import Attempt, Base, Calibrating, Check, Experiment, Job, Orphan, Snapshot, Tracking
 from pawl.core.states import State, state_of
 
@@ -503,6 +503,18 @@ class World:
         if self.jobs[action.job - 1].status != "completed":
             self._effect()
             self.end_job(action.job, "cut off", conclusion="cancelled")
+
+    def _do_HoldBack(self, action: act.HoldBack) -> None:
+        if HOLD_LABEL not in self.pulls[action.experiment].labels:
+            self._effect()
+            self.pulls[action.experiment].labels.add(HOLD_LABEL)
+
+    def _do_MergeAsked(self, action: act.MergeAsked) -> None:
+        if self.pulls[action.experiment].head != action.head:
+            raise Stale
+        if not self.pulls[action.experiment].merged:
+            self._effect()
+            self.merge(action.experiment)
 
     def _do_CutOff(self, action: act.CutOff) -> None:
         self._conclude(action.check_run)

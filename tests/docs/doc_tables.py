@@ -35,6 +35,7 @@ FACETS = {
     "refs": "branches and rules",
     "pulls": "pull requests",
     "tracking": "tracking issues",
+    "comments": "comments",
     "jobs": "jobs",
     "checks": "checks",
 }

@@ -19,6 +19,7 @@ from pawl.control.figures import Figures
 from pawl.control.library import library_of
 from pawl.control.loops import RepositoryLoops
 from pawl.control.missed import missed
+from pawl.control.presses import read_press
 from pawl.control.queue import LookQueue, Workers
 from pawl.control.settings import Settings
 from pawl.control.signing_in import app_of
@@ -92,6 +93,8 @@ class PawlApp:
             self.queue.wake(INSTALLATIONS)
         with self._guard:
             loops = self._repositories.get(event.repository)
+        if loops is not None and (press := read_press(event, guid, payload)) is not None:
+            self.database.press(event.repository, press)
         if loops is not None:
             facets = event.stale_facets(self._login)
             if facets:
@@ -228,5 +231,12 @@ class PawlApp:
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
         desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
         return RepositoryLoops(
-            name, view, Actor(view, self._seconds), desk, self.settings.seed_key, self._clock, self.figures
+            name,
+            view,
+            Actor(view, self._seconds),
+            desk,
+            self.settings.seed_key,
+            self._clock,
+            self.figures,
+            self.database,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from statistics import fmean
@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import structlog
 
+from pawl.core.asks import Verb
 from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
-from pawl.core.ledger import AnyLine, SpendLine, VerdictLine
+from pawl.core.ledger import AnyLine, AskLine, SpendLine, VerdictLine
 from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Arm
 from pawl.core.snapshot import Snapshot
@@ -82,10 +83,17 @@ def context_of(snapshot: Snapshot, number: int, library: Library | None, now: da
         program=program,
         details=details,
         failed=failed,
-        directions=directions,
+        directions=tuple(sorted((*directions, *_ideas(lines)), key=lambda direction: direction.at)),
         spent=Spent(spent_since(lines, day_of(now)), spent_since(lines, month_of(now))),
         library=library,
     )
+
+
+def _ideas(lines: Iterable[AnyLine]) -> Iterator[Direction]:
+    """What people with write access have asked to be tried, by command."""
+    for line in lines:
+        if isinstance(line, AskLine) and line.obeyed and line.verb == Verb.TRY:
+            yield Direction(line.by, line.idea, line.at)
 
 
 def tried_of(line: VerdictLine, sigma: float) -> Tried:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, delete, event, insert, select
@@ -11,6 +12,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import CreateTable
+
+from pawl.control.presses import Press
 
 KEEP_DELIVERIES = timedelta(days=7)
 """How long a delivery's id is remembered; GitHub offers deliveries for redelivery for three days."""
@@ -31,6 +34,18 @@ class Delivery(Base):
     action: Mapped[str] = mapped_column(String(64), default="")
     repository: Mapped[str] = mapped_column(String(200), default="", index=True)
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class Pressed(Base):
+    """A button that was pressed and has no answer yet."""
+
+    __tablename__ = "presses"
+    guid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    repository: Mapped[str] = mapped_column(String(200), index=True)
+    by: Mapped[str] = mapped_column(String(200))
+    verb: Mapped[str] = mapped_column(String(20))
+    check_run: Mapped[str] = mapped_column(String(200))
+    external_id: Mapped[str] = mapped_column(String(64))
 
 
 class Blob(Base):
@@ -69,6 +84,24 @@ class Database:
                 return False
         return True
 
+    def press(self, repository: str, press: Press) -> None:
+        """Keep a press until it is answered."""
+        with self._writing, self._engine.begin() as connection:
+            connection.execute(insert(Pressed).values(repository=repository, **asdict(press)))
+
+    def presses(self, repository: str) -> list[Press]:
+        """A repository's presses that have no answer yet."""
+        with self._engine.connect() as connection:
+            columns = (Pressed.guid, Pressed.by, Pressed.verb, Pressed.check_run, Pressed.external_id)
+            found = connection.execute(select(*columns).where(Pressed.repository == repository))
+            return [Press(*row) for row in found]
+
+    def forget_presses(self, presses: Iterable[Press]) -> None:
+        """These have been seen to."""
+        guids = [press.guid for press in presses]
+        with self._writing, self._engine.begin() as connection:
+            connection.execute(delete(Pressed).where(Pressed.guid.in_(guids)))
+
     def forget_deliveries(self, now: datetime) -> None:
         """Drop the ids of deliveries that can no longer come again."""
         with self._writing, self._engine.begin() as connection:
@@ -77,7 +110,7 @@ class Database:
     def forget_others(self, repositories: Collection[str]) -> None:
         """Drop the rows of every repository but these: the App left the others, or they have other names now."""
         with self._writing, self._engine.begin() as connection:
-            for table in (Blob, Delivery):
+            for table in (Blob, Delivery, Pressed):
                 known = connection.execute(select(table.repository).distinct()).scalars()
                 for name in set(known) - {*repositories, ""}:
                     connection.execute(delete(table).where(table.repository == name))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pawl.github.facets import Facet
 
-ALL: frozenset[Facet] = frozenset({"refs", "pulls", "tracking", "jobs", "checks"})
+ALL: frozenset[Facet] = frozenset({"refs", "pulls", "tracking", "comments", "jobs", "checks"})
 
 _FACETS: dict[str, frozenset[Facet]] = {
     "push": frozenset({"refs", "pulls"}),
@@ -17,6 +17,7 @@ _FACETS: dict[str, frozenset[Facet]] = {
     "pull_request": frozenset({"refs", "pulls"}),
     "pull_request_review": frozenset({"pulls"}),
     "issues": frozenset({"tracking"}),
+    "issue_comment": frozenset({"comments"}),
     "check_run": frozenset({"checks"}),
     "check_suite": frozenset({"checks"}),
     "status": frozenset({"checks"}),

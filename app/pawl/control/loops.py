@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 
 from pawl.control.desk import Desk
 from pawl.control.figures import Figures
+from pawl.control.presses import Press, asks_of
 from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
 from pawl.control.thinking import Thought
-from pawl.core.actions import Action, Append, KeepTraces, Merge, Propose, UpdateTracking
+from pawl.core.actions import Action, Append, KeepTraces, Merge, MergeAsked, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
@@ -29,6 +31,18 @@ log = structlog.get_logger(__name__)
 
 MAX_ROUNDS = 12
 """Rounds of one look. A loop comes to rest in fewer; what is left waits for the next look."""
+
+
+class Inbox(Protocol):
+    """Where pressed buttons wait until a look has seen to them."""
+
+    def presses(self, repository: str) -> list[Press]:
+        """A repository's presses."""
+        ...
+
+    def forget_presses(self, presses: Iterable[Press]) -> None:
+        """These have been seen to."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,7 @@ class RepositoryLoops:
         seed_key: the secret from which seeds are drawn.
         clock: the time now, with its zone.
         figures: where what is done is counted.
+        inbox: where pressed buttons wait; none where nobody can press any.
     """
 
     def __init__(
@@ -64,7 +79,9 @@ class RepositoryLoops:
         seed_key: bytes,
         clock: Callable[[], datetime],
         figures: Figures | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
+        self._inbox, self._presses = inbox, tuple[Press, ...]()
         self._figures = figures or Figures()
         self.name, self.view, self._actor, self._desk = name, view, actor, desk
         self._thinker = desk.thinker
@@ -110,11 +127,15 @@ class RepositoryLoops:
             config = self.view.config()
             if config is None:
                 return []
-            return [
+            self._presses = tuple(self._inbox.presses(self.name)) if self._inbox else ()
+            looked = [
                 self._step(loop, rules)
                 for loop, rules in config.loops.items()
                 if only is None or loop == only
             ]
+            if self._inbox and self._presses:
+                self._inbox.forget_presses(self._presses)
+            return looked
         except ConfigError:
             raise
         except Exception:
@@ -185,6 +206,7 @@ class RepositoryLoops:
             proposing=self._thinker.busy(loop),
             proposer_rests=self._rests.notice(snapshot, self._clock()),
             refusals=dict(self._refusals),
+            asks=(*snapshot.asks, *asks_of(self._presses, snapshot, self.view)),
         )
 
     def _apply(self, action: Action, snapshot: Snapshot) -> bool:
@@ -195,9 +217,9 @@ class RepositoryLoops:
         try:
             changed = self._actor.apply(action, snapshot)
         except Refused as refused:
-            if not isinstance(action, Merge):
+            if not isinstance(action, (Merge, MergeAsked)):
                 raise
-            self._refusals[action.commit] = str(refused)
+            self._refusals[action.commit if isinstance(action, Merge) else action.head] = str(refused)
             changed = True
         if changed:
             self._figures.actions.labels(type(action).__name__).inc()

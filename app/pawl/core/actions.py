@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pawl.core.asks import Ask, Verb
 from pawl.core.decision import Finding
 from pawl.core.ledger import AnyLine, Outcome, VerdictLine
 from pawl.core.measurement import Request
@@ -153,6 +154,41 @@ class Rebase(Action):
     experiment: int
     parent: str
     content: bytes
+
+
+@dataclass(frozen=True)
+class MergeAsked(Action):
+    """Let GitHub merge a pull request as it stands, because a person who may wants it whatever it measures."""
+
+    experiment: int
+    head: str
+    by: str
+
+
+@dataclass(frozen=True)
+class HoldBack(Action):
+    """Put the label that keeps an experiment from being merged on its pull request."""
+
+    experiment: int
+
+
+@dataclass(frozen=True)
+class React(Action):
+    """Show under a comment that it was read."""
+
+    comment: int
+    obeyed: bool
+
+
+@dataclass(frozen=True)
+class Answer(Action):
+    """Answer a command with one comment."""
+
+    ask: Ask
+    verb: Verb | None
+    """None where it was no command that exists."""
+    refusal: str = ""
+    """Why it is not obeyed; empty if it is."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pawl.core.actions import (
     StartCalibration,
     UpdateTracking,
 )
+from pawl.core.asking import answered
 from pawl.core.judging import write_calibration
 from pawl.core.lanes import emptiest, room, slots
 from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
@@ -56,6 +57,8 @@ def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ..
     if snapshot.tracking is None:
         return (EnsureTracking(),)
     at = circumstances.now.isoformat(timespec="seconds")
+    if snapshot.asks:
+        return answered(snapshot, at)  # people first; what follows from it is decided by the next look
     return tuple(_Decision(snapshot, circumstances.seed_key, at).actions())
 
 

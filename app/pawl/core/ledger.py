@@ -181,6 +181,28 @@ class RebasedLine(Line):
     inputs: Digest
 
 
+class AskLine(Line):
+    """What a person asked for, and whether it was done."""
+
+    kind: Literal["ask"] = "ask"
+    by: str
+    level: str
+    """What they may do in the repository: ``triage``, ``write`` and so on."""
+    said: str
+    """The command, as it was written."""
+    number: int
+    """The issue or pull request it stands in."""
+    experiment: int | None = None
+    verb: str = ""
+    """Empty where it was no command that exists."""
+    idea: str = ""
+    content: Digest | None = None
+    """SHA-256 of the experiment's bytes at that moment: a merge that was asked for is of these and no others."""
+    obeyed: bool
+    reason: str = ""
+    """Why it was not."""
+
+
 class ResumeLine(Line):
     """A person has looked at the incidents so far and lets the loop merge again."""
 
@@ -196,6 +218,7 @@ AnyLine = Annotated[
     | OutcomeLine
     | IncidentLine
     | RebasedLine
+    | AskLine
     | ResumeLine
     | SpendLine,
     Field(discriminator="kind"),

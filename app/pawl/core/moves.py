@@ -227,7 +227,7 @@ class Moves:
             experiment=experiment.number,
             outcome=outcome,
             commit=experiment.merge_commit or None,
-            by=experiment.ended_by,
+            by=self.snapshot.asked_by(experiment.number) or experiment.ended_by,
         )
         self.urgent = self.urgent or outcome is not Outcome.CLOSED
 

@@ -13,6 +13,7 @@ from pawl.core.measurement import RunFact, RunStatus
 from pawl.core.snapshot import Experiment, Snapshot
 
 PAUSED_LABEL = "pawl:paused"
+HOLD_LABEL = "pawl:hold"
 RESUME_LABEL = "pawl:resume"
 INCIDENT_LABEL = "pawl:incident"
 GOOD_CONCLUSIONS = frozenset({"success", "neutral", "skipped"})
@@ -25,6 +26,7 @@ CALIBRATION_TRIES = 2
 class HoldReason(StrEnum):
     """Why a keep is not merged by Pawl now."""
 
+    ASKED = "asked"
     REVIEW = "review"
     INCIDENT = "incident"
     PAUSED = "paused"
@@ -73,7 +75,8 @@ def paused(snapshot: Snapshot) -> Hold | None:
 def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
     """Why a promoted keep may not be merged now; none if it may.
 
-    The process sandbox and self-reported metrics mean review, unless the rules accept them in so many words.
+    The process sandbox and self-reported metrics mean review, unless the rules accept them in so many words. A person
+    who may merge is that review: what they asked for waits for nothing but checks and GitHub.
     """
     rules = snapshot.rules
     halted = paused(snapshot)
@@ -82,11 +85,14 @@ def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
         return halted
     if incident is not None:
         return Hold(HoldReason.INCIDENT, incident.reason)
-    if rules.merge != "auto":
+    if HOLD_LABEL in experiment.labels:
+        return Hold(HoldReason.ASKED)
+    reviewed = snapshot.approved(experiment)
+    if rules.merge != "auto" and not reviewed:
         return Hold(HoldReason.REVIEW)
-    if rules.sandbox == "process" and "process-sandbox" not in rules.accept:
+    if rules.sandbox == "process" and "process-sandbox" not in rules.accept and not reviewed:
         return Hold(HoldReason.PROCESS_SANDBOX)
-    if rules.self_reported and "self-reported-metric" not in rules.accept:
+    if rules.self_reported and "self-reported-metric" not in rules.accept and not reviewed:
         return Hold(HoldReason.SELF_REPORTED)
     if experiment.head in snapshot.refusals:
         return Hold(HoldReason.GITHUB, snapshot.refusals[experiment.head])

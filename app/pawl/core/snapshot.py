@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pawl.core.asks import Ask, Verb
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, OutcomeLine, RebasedLine, VerdictLine
+from pawl.core.ledger import AnyLine, AskLine, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Record, Request
 
 JobStatus = Literal["queued", "in_progress", "completed"]
@@ -164,12 +165,16 @@ class Snapshot:
     """Numbers of the proposals that are being made now, or wait to be opened."""
     proposer_rests: str = ""
     """Why the proposer has nothing to offer on this base; empty if it may be asked."""
+    asks: tuple[Ask, ...] = ()
+    """What people asked for, oldest first, as far as the ledger has no answer to it."""
     refusals: Mapping[str, str] = field(default_factory=dict)
-    """Final commits that GitHub's own rules keep out of the branch, with its words."""
+    """Heads that GitHub's own rules keep out of the branch, with its words."""
 
     def verdict_of(self, experiment: Experiment) -> VerdictLine | None:
         """The verdict on exactly this content on exactly this base; another base or content has none."""
         for line in reversed(self.ledger):
+            if self._asked(line, experiment, Verb.RERUN):
+                return None
             if (
                 isinstance(line, VerdictLine)
                 and line.experiment == experiment.number
@@ -178,6 +183,28 @@ class Snapshot:
             ):
                 return line
         return None
+
+    def approved(self, experiment: Experiment) -> bool:
+        """Whether a person who may has asked for exactly this content to be merged."""
+        return any(self._asked(line, experiment, Verb.MERGE) for line in self.ledger)
+
+    def asked_by(self, experiment: int) -> str:
+        """Who asked for an experiment's end, where it was a person; empty otherwise."""
+        asked = (
+            line.by
+            for line in reversed(self.ledger)
+            if isinstance(line, AskLine) and line.obeyed and line.experiment == experiment
+            if line.verb in (Verb.MERGE, Verb.CLOSE)
+        )
+        return next(asked, "")
+
+    @staticmethod
+    def _asked(line: AnyLine, experiment: Experiment, verb: Verb) -> bool:
+        return (
+            isinstance(line, AskLine)
+            and line.obeyed
+            and (line.verb, line.experiment, line.content) == (verb, experiment.number, experiment.digest)
+        )
 
     def was_kept(self, experiment: Experiment) -> bool:
         """Whether this very content was to keep on another base, or is what Pawl made of such a keep on this one.

@@ -9,7 +9,7 @@ from pawl.core import actions as do
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Request
 from pawl.core.snapshot import Snapshot
-from pawl.github import checks, experiments, merging, traces, tracking
+from pawl.github import answers, checks, experiments, merging, traces, tracking
 from pawl.github.comments import Comments
 from pawl.github.experiments import Opening
 from pawl.github.jobs import Jobs
@@ -103,6 +103,15 @@ class Actor:
                 return merging.merge(view, action, snapshot)
             case do.Close():
                 return self._close(action, loop)
+            case do.React():
+                answers.react(view, action)
+                return False
+            case do.Answer():
+                return answers.answer(view, action, snapshot)
+            case do.HoldBack():
+                return answers.hold_back(view, action, loop)
+            case do.MergeAsked():
+                return merging.merge_asked(view, action, snapshot)
             case do.KeepTraces():
                 return traces.store(view, loop, action.experiment, action.files)
             case do.DeleteBranch():

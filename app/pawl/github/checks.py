@@ -8,13 +8,14 @@ from typing import Any
 from pawl.core.actions import FinishCalibration, MarkMeasuring
 from pawl.core.decision import Verdict
 from pawl.core.ledger import VerdictLine
-from pawl.core.measurement import Request
+from pawl.core.measurement import Purpose, Request
 from pawl.github.facts import CheckRun, check_name
 from pawl.github.view import RepositoryView
 from pawl.messages import checks as texts
-from pawl.messages.checks import CheckOutput
+from pawl.messages.checks import Button, CheckOutput
 from pawl.messages.report import Report
 
+Buttons = tuple[Button, ...]
 CONCLUSIONS = {
     Verdict.KEEP: "success",
     Verdict.DISCARD: "neutral",
@@ -37,7 +38,8 @@ def hold(view: RepositoryView, commit: str, request: Request) -> tuple[CheckRun,
     found = find(view, request.loop, commit, request.key)
     if found is not None:
         return found, False
-    made = _create(view, request.loop, commit, request.key, texts.queued(request), status="queued")
+    buttons = texts.WHILE_MEASURED if request.purpose is Purpose.EXPERIMENT else (texts.PAUSE,)
+    made = _create(view, request.loop, commit, request.key, texts.queued(request), buttons, status="queued")
     return made, True
 
 
@@ -64,7 +66,8 @@ def finish_calibration(view: RepositoryView, action: FinishCalibration) -> bool:
 
 def publish(view: RepositoryView, check_run: int, report: Report) -> bool:
     """Conclude an experiment's check run with its verdict; whether that was still to be done."""
-    return _conclude(view, check_run, CONCLUSIONS[report.line.verdict], texts.concluded(report))
+    conclusion = CONCLUSIONS[report.line.verdict]
+    return _conclude(view, check_run, conclusion, texts.concluded(report), _buttons(report.line))
 
 
 def vouch(view: RepositoryView, commit: str, report: Report) -> bool:
@@ -74,27 +77,46 @@ def vouch(view: RepositoryView, commit: str, report: Report) -> bool:
     if find(view, line.loop, commit, key) is not None:
         return False
     conclusion = CONCLUSIONS[line.verdict]
-    _create(view, line.loop, commit, key, texts.concluded(report), status="completed", conclusion=conclusion)
+    output, buttons = texts.concluded(report), _buttons(line)
+    _create(view, line.loop, commit, key, output, buttons, status="completed", conclusion=conclusion)
     return True
 
 
+def _buttons(line: VerdictLine) -> Buttons:
+    return texts.KEPT if line.verdict is Verdict.KEEP else ()
+
+
 def _create(
-    view: RepositoryView, loop: str, commit: str, key: str, output: CheckOutput, **state: str
+    view: RepositoryView,
+    loop: str,
+    commit: str,
+    key: str,
+    output: CheckOutput,
+    buttons: Buttons,
+    **state: str,
 ) -> CheckRun:
     body = {
         "name": check_name(loop, key),
         "head_sha": commit,
         "external_id": key,
         "output": asdict(output),
+        "actions": [asdict(button) for button in buttons],
         **state,
     }
     return _read(view, view.client.post("check-runs", body))
 
 
-def _conclude(view: RepositoryView, check_run: int, conclusion: str, output: CheckOutput) -> bool:
+def _conclude(
+    view: RepositoryView, check_run: int, conclusion: str, output: CheckOutput, buttons: Buttons = ()
+) -> bool:
     if view.check(check_run).status == "completed":
         return False
-    body = {"status": "completed", "conclusion": conclusion, "output": asdict(output)}
+    body = {
+        "status": "completed",
+        "conclusion": conclusion,
+        "output": asdict(output),
+        "actions": [asdict(button) for button in buttons],
+    }
     _read(view, view.client.patch(f"check-runs/{check_run}", body))
     return True
 

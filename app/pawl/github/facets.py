@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any, Literal, TypeVar, cast
 
-Facet = Literal["refs", "pulls", "tracking", "jobs", "checks"]
-"""Branches, refs and rules; pull requests and who ended them; tracking issues; jobs and what they handed in; check runs and
-commit statuses."""
+Facet = Literal["refs", "pulls", "tracking", "comments", "jobs", "checks"]
+"""Branches, refs and rules; pull requests and who ended them; tracking issues; comments and what their authors may do; jobs
+and what they handed in; check runs and commit statuses."""
 
 T = TypeVar("T")
 

@@ -207,6 +207,34 @@ class Dispatched:
 
 
 @dataclass(frozen=True)
+class Comment:
+    """A comment on an issue or a pull request."""
+
+    id: int
+    number: int
+    """The issue or pull request."""
+    author: str
+    person: bool
+    """Whether a person wrote it, and no App."""
+    body: str
+    edited: bool
+    """Whether somebody has changed it since."""
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From an item of ``GET issues/comments``."""
+        user = data.get("user") or {}
+        return cls(
+            id=data["id"],
+            number=int(str(data["issue_url"]).rsplit("/", 1)[-1]),
+            author=str(user.get("login", "")),
+            person=user.get("type") == "User" and not data.get("performed_via_github_app"),
+            body=data.get("body") or "",
+            edited=data["created_at"] != data["updated_at"],
+        )
+
+
+@dataclass(frozen=True)
 class Issue:
     """An issue; for Pawl the tracking one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 
-from pawl.core.actions import Merge, Promote, Rebase
+from pawl.core.actions import Merge, MergeAsked, Promote, Rebase
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit
 from pawl.core.policy import paused
@@ -104,6 +104,30 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
     if seen.merged:
         # Before GitHub has noticed the merge, a deleted branch would close the pull request unmerged.
         delete_branch(view, snapshot.loop, action.experiment)
+    return True
+
+
+def merge_asked(view: RepositoryView, action: MergeAsked, snapshot: Snapshot) -> bool:
+    """Let GitHub merge a pull request as it stands: only with the head that was there when it was asked for.
+
+    Raises:
+        Moved: it has another head, or a person has stopped the loop.
+        Refused: GitHub's rules do not let it through.
+    """
+    pull = _pull(view, snapshot, action.experiment)
+    if pull.merged:
+        return False
+    if pull.head != action.head:
+        raise Moved(f"experiment {action.experiment} has another head")
+    _require_going(view, snapshot)
+    try:
+        body = {"sha": action.head, "merge_method": "merge"}
+        commit = str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
+    except (Unprocessable, Forbidden, Conflict) as error:
+        raise Refused(error.message) from error
+    view.forget("refs")
+    login = view.client.identity.login
+    view.put_pull(replace(pull, open=False, merged=True, merge_commit=commit, ended_by=login))
     return True
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pawl.core.asks import Ask, command_line
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import AuditLine, CalibrationLine, OutcomeLine, VerdictLine
+from pawl.core.ledger import AskLine, AuditLine, CalibrationLine, OutcomeLine, VerdictLine
 from pawl.core.snapshot import (
     Attempt,
     Base,
@@ -25,6 +26,7 @@ from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facts import (
     CheckRun,
     Dispatched,
+    Issue,
     Pull,
     check_name,
     experiment_branch,
@@ -77,6 +79,7 @@ class _Look:
             orphans=tuple(self._orphans(experiments)),
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
             stop=self.view.stop(),
+            asks=tuple(self._asks(issue)),
             public=self.view.home().public,
             last_number=self._last_number(),
         )
@@ -248,6 +251,34 @@ class _Look:
             pending = status.state == "pending"
             conclusion = "" if pending else "success" if status.state == "success" else "failure"
             yield Check(status.context, "queued" if pending else "completed", conclusion)
+
+    # People.
+
+    def _asks(self, issue: Issue | None) -> Iterator[Ask]:
+        """Commands in the tracking issue and in experiments' pull requests that have no line in the ledger."""
+        if issue is None:
+            return
+        known = {line.key for line in self.lines if isinstance(line, AskLine)}
+        places: dict[int, int | None] = {issue.number: None}
+        for pull in self.view.pulls().values():
+            number = experiment_of(pull.branch, self.loop)
+            if number is not None:
+                places[pull.number] = number
+        for comment in self.view.comments():
+            text = command_line(comment.body)
+            # An edited comment may have become a command by somebody else's hand: whoever may write can edit it.
+            if not text or not comment.person or comment.edited or comment.number not in places:
+                continue
+            if f"ask:{comment.id}" not in known:
+                yield Ask(
+                    id=str(comment.id),
+                    by=comment.author,
+                    level=self.view.level(comment.author),
+                    text=text,
+                    number=comment.number,
+                    experiment=places[comment.number],
+                    comment=comment.id,
+                )
 
     # The loop.
 

@@ -6,13 +6,14 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from pawl.core.asks import Level
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
 from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facets import Facets
-from pawl.github.facts import Branch, CheckRun, Dispatched, Home, Issue, Pull, Status
+from pawl.github.facts import Branch, CheckRun, Comment, Dispatched, Home, Issue, Pull, Status
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import BlobStore, Commit, Objects
 
@@ -151,6 +152,30 @@ class RepositoryView(Facets):
 
         return self._once("tracking", "list", read)
 
+    def comments(self) -> tuple[Comment, ...]:
+        """The hundred newest comments on issues and pull requests, oldest first: one request for all of them."""
+
+        def read() -> tuple[Comment, ...]:
+            query: dict[str, Any] = {"sort": "created", "direction": "desc", "per_page": PAGE}
+            listed = [Comment.read(item) for item in self.client.get("issues/comments", **query)]
+            return tuple(sorted(listed, key=lambda comment: comment.id))
+
+        return self._once("comments", "list", read)
+
+    def level(self, login: str) -> Level:
+        """What a person may do here: GitHub's own word, for an association like MEMBER says nothing of this repository."""
+
+        def read() -> Level:
+            try:
+                told = self.client.get(f"collaborators/{login}/permission")
+            except NotFound:
+                return Level.NONE
+            # `permission` knows neither triage nor maintain; `role_name` may be a role that an organisation made up.
+            role = Level.of(str(told.get("role_name")))
+            return role if role is not Level.NONE else Level.of(str(told.get("permission")))
+
+        return self._once("comments", ("level", login), read)
+
     def jobs(self) -> tuple[Dispatched, ...]:
         """Jobs of the measuring workflow that Pawl started lately, oldest first."""
 
@@ -247,6 +272,10 @@ class RepositoryView(Facets):
     def put_job(self, job: Dispatched) -> None:
         """A job was just started."""
         self._update("jobs", "list", lambda jobs: (*jobs, job))
+
+    def put_comment(self, comment: Comment) -> None:
+        """A comment was just written."""
+        self._update("comments", "list", lambda comments: (*comments, comment))
 
     def put_tracking(self, issue: Issue) -> None:
         """A tracking issue is now so."""

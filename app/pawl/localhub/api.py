@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import flask
 
 from pawl.localhub.errors import HubError, not_found
-from pawl.localhub.hub import LEVELS, Exchange, Hub
+from pawl.localhub.hub import LEVELS, ROLES, Exchange, Hub
 from pawl.localhub.store import Fact
 
 R = "/repos/<owner>/<name>"
@@ -190,7 +190,7 @@ def admit(hub: Hub, caller: Caller, needs: tuple[str, ...], repo: Fact | None) -
         return
     assert caller.login is not None or caller.kind == "anonymous"
     level = hub.permission(repo, caller.login or "")
-    if LEVELS.index(level) < 1:
+    if ROLES.index(level) < 1:
         raise not_found()
     if any(n.startswith("checks:write") for n in needs):
         raise HubError(403, "You must authenticate via a GitHub App.")
@@ -200,7 +200,7 @@ def admit(hub: Hub, caller: Caller, needs: tuple[str, ...], repo: Fact | None) -
         if all(n.startswith(("issues:", "pull_requests:")) for n in needs)
         else needs[0].partition(":")[2]
     )
-    if LEVELS.index(level) < LEVELS.index(asked):
+    if ROLES.index(level) < ROLES.index(asked):
         raise HubError(403, "Must have write access to Repository.")
 
 

@@ -33,6 +33,7 @@ APP_EVENTS = [
 ]  # fmt: skip
 TOKEN_SECONDS = 3600
 LEVELS = ("none", "read", "write", "admin")
+ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 
 from pawl.localhub.api import Call, Listing, R, Reply, route
 from pawl.localhub.errors import HubError, not_found
+from pawl.localhub.hub import ROLES
 from pawl.localhub.shapes import Json
 from pawl.localhub.store import Fact
 
@@ -186,11 +187,11 @@ def permission(call: Call) -> Json:
     level = call.hub.permission(call.repo, user["login"])
     if user["login"] == call.hub.bot:
         level = "write"
-    write = level in ("write", "admin")
-    permissions = {"admin": level == "admin", "maintain": level == "admin", "push": write, "triage": write,
-                   "pull": level != "none"}  # fmt: skip
+    names = {"admin": "admin", "maintain": "maintain", "push": "write", "triage": "triage", "pull": "read"}
+    permissions = {key: ROLES.index(level) >= ROLES.index(needed) for key, needed in names.items()}
     return {
-        "permission": level, "role_name": level,
+        # Of the older names there are four alone.
+        "permission": {"maintain": "write", "triage": "read"}.get(level, level), "role_name": level,
         "user": {**call.hub.shapes.user(user), "permissions": permissions, "role_name": level},
     }  # fmt: skip
 

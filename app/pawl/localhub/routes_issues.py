@@ -222,6 +222,19 @@ def comments(call: Call) -> Listing:
     return Listing(found, lambda comment: call.hub.shapes.comment(call.repo, comment))
 
 
+@route("GET", R + "/issues/comments", *_READ)
+def all_comments(call: Call) -> Listing:
+    """What was said on any issue or pull request. GitHub heeds `direction` only where `sort` is given."""
+    found = call.hub.store.all("comment", call.repo["id"])
+    found = [comment for comment in found if comment["updated_at"] >= call.query.get("since", "")]
+    if "sort" in call.query:
+        by = "updated_at" if call.query["sort"] == "updated" else "created_at"
+        found.sort(
+            key=lambda comment: (comment[by], comment["id"]), reverse=call.query.get("direction") == "desc"
+        )
+    return Listing(found, lambda comment: call.hub.shapes.comment(call.repo, comment))
+
+
 @route("POST", R + "/issues/<int:number>/comments", *_WRITE)
 def create_comment(call: Call) -> Reply:
     """Say something."""

@@ -28,6 +28,26 @@ class CheckOutput:
     text: str
 
 
+@dataclass(frozen=True)
+class Button:
+    """A button of a check run. GitHub admits three, with 20 characters of label and 40 of description."""
+
+    label: str
+    description: str
+    identifier: str
+    """The command it stands for."""
+
+
+PAUSE = Button("Pause the loop", "Start nothing new", "pause")
+CLOSE = Button("Close", "Measure no further, and close it", "close")
+WHILE_MEASURED = (CLOSE, PAUSE)
+KEPT = (
+    Button("Merge", "Let these measured bytes in", "merge"),
+    Button("Measure again", "Let new runs decide", "rerun"),
+    Button("Close", "Keep it out, and close it", "close"),
+)
+
+
 def queued(request: Request) -> CheckOutput:
     """An attempt or calibration that waits for a runner. Its text carries the request, which is read back from there."""
     return CheckOutput(

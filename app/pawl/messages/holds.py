@@ -6,9 +6,12 @@ from pawl.core.policy import Hold, HoldReason
 from pawl.messages.quoting import Safe, code, phrase
 
 _WORDS = {
+    HoldReason.ASKED: (
+        "Somebody wants it held: the label `pawl:hold` is on this pull request. Take it off to let the rest decide."
+    ),
     HoldReason.REVIEW: (
-        "This loop's rules leave the last word to people. Merge this pull request with GitHub's own button to take it, or "
-        "close it to drop it. With `merge: auto` in `.github/pawl.yml`, Pawl merges keeps itself."
+        "This loop's rules leave the last word to people. Comment `/pawl merge` to take it, or merge it with "
+        "GitHub's own button; close it to drop it. With `merge: auto` in `.github/pawl.yml`, Pawl merges keeps itself."
     ),
     HoldReason.INCIDENT: (
         "An incident has stopped all merging in this loop{}. Someone with write access looks at the evidence and then puts "

@@ -1,4 +1,4 @@
-"""The labels Pawl uses, as people see them. They show what the check run and the ledger say; two of them people set."""
+"""The labels Pawl uses, as people see them. They show what the check run and the ledger say; three of them people set."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ HELD = Label("pawl:held", "fbca04", "A keep that waits for people before it is m
 SUPERSEDED = Label("pawl:superseded", "c5def5", "Its base moved on and the edit no longer fits")
 PAUSED = Label("pawl:paused", "e99695", "Set on the tracking issue to pause the loop; take it off to go on")
 INCIDENT = Label("pawl:incident", "b60205", "Nothing is merged until a person has looked and resumed")
+HOLD = Label(
+    "pawl:hold", "e99695", "Set on an experiment to keep it from being merged; take it off to let it go on"
+)
 RESUME = Label("pawl:resume", "0e8a16", "Set on the tracking issue to merge again after an incident")
 
 LABELS = (
@@ -38,6 +41,7 @@ LABELS = (
     CRASH,
     VIOLATION,
     HELD,
+    HOLD,
     SUPERSEDED,
     PAUSED,
     INCIDENT,

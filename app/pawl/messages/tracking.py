@@ -119,7 +119,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         dof=count(known.dof, "degree of freedom", "degrees of freedom"),
         sigma=number(known.sigma) if known.sigma else "",
         detectable=number(DETECTABLE * known.sigma) if known.sigma else "",
-        counts=_counts(snapshot),
+        counts=counts(snapshot),
         rows=_rows(snapshot),
         chart=chart(progress),
         steps=step_rows(progress),
@@ -180,7 +180,7 @@ def _row(
     )
 
 
-def _counts(snapshot: Snapshot) -> Safe:
+def counts(snapshot: Snapshot) -> Safe:
     """``14 experiments: 2 keep, 11 discard, 1 crash; 2 merged``."""
     verdicts, outcomes = last_verdicts(snapshot.ledger), last_outcomes(snapshot.ledger)
     by_verdict = Counter(line.verdict for line in verdicts.values())

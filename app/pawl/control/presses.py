@@ -1,0 +1,65 @@
+"""Buttons of check runs. A press exists nowhere on GitHub but in its webhook: it stays in the inbox until it is answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pawl.control.events import Event
+from pawl.core.asks import Ask, Verb
+from pawl.core.ledger import AskLine
+from pawl.core.snapshot import Snapshot
+from pawl.github.facts import check_name, experiment_of
+from pawl.github.view import RepositoryView
+
+_ATTEMPT = re.compile(r"([1-9][0-9]{0,8})\.[0-9]{1,9}")
+_VERBS = frozenset({Verb.MERGE, Verb.RERUN, Verb.CLOSE, Verb.PAUSE})
+
+
+@dataclass(frozen=True)
+class Press:
+    """A person has pressed a button of one of Pawl's check runs."""
+
+    guid: str
+    """The delivery that told of it."""
+    by: str
+    verb: str
+    check_run: str
+    """Its name."""
+    external_id: str
+
+
+def read_press(event: Event, guid: str, payload: Mapping[str, Any]) -> Press | None:
+    """The press that a delivery tells of; none if it tells of none. GitHub's own Re-run button is one, too."""
+    check = payload.get("check_run")
+    if event.name != "check_run" or not isinstance(check, Mapping):
+        return None
+    if event.action == "rerequested":
+        verb = Verb.RERUN.value
+    elif event.action == "requested_action":
+        asked = payload.get("requested_action")
+        verb = str(asked.get("identifier")) if isinstance(asked, Mapping) else ""
+    else:
+        return None
+    name, external = str(check.get("name"))[:200], str(check.get("external_id"))[:64]
+    return Press(guid, event.sender, verb, name, external) if verb in _VERBS else None
+
+
+def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) -> Iterator[Ask]:
+    """Presses on a loop's check runs that have no answer in its ledger, as what they ask for."""
+    known = {line.key for line in snapshot.ledger if isinstance(line, AskLine)}
+    pulls = {experiment_of(pull.branch, snapshot.loop): pull.number for pull in view.pulls().values()}
+    tracking = snapshot.tracking.number if snapshot.tracking else 0
+    for press in presses:
+        if press.check_run not in (check_name(snapshot.loop), check_name(snapshot.loop, "c")):
+            continue
+        found = _ATTEMPT.fullmatch(press.external_id)
+        experiment = int(found[1]) if found else None
+        number = pulls.get(experiment, tracking)
+        ask = Ask(
+            f"press-{press.guid}", press.by, view.level(press.by), f"/pawl {press.verb}", number, experiment
+        )
+        if ask.key not in known and number:
+            yield ask

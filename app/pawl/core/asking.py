@@ -1,0 +1,188 @@
+"""What is done about a command: who may, what it means for its experiment now, and the one line that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pawl.core.actions import (
+    Action,
+    AddLabels,
+    Answer,
+    Append,
+    Close,
+    HoldBack,
+    MergeAsked,
+    React,
+    RemoveLabels,
+)
+from pawl.core.asks import (
+    AFTER_INCIDENT,
+    NEEDED,
+    OF_EXPERIMENTS,
+    SAID,
+    Ask,
+    NotUnderstood,
+    Verb,
+    read_command,
+)
+from pawl.core.decision import Verdict
+from pawl.core.judging import Draft
+from pawl.core.ledger import AskLine, Outcome, ResumeLine
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
+from pawl.core.snapshot import Experiment, Snapshot
+from pawl.core.states import State, state_of
+
+TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE, Verb.RERUN})
+"""Commands that are answered by a comment also where they are obeyed; the others show what they did."""
+
+
+class _Refused(Exception):
+    """Why a command is not obeyed, for whoever gave it."""
+
+
+@dataclass(frozen=True)
+class _Waits(Exception):
+    """The command's effect must be seen on GitHub before it is answered."""
+
+    action: Action
+
+
+def answered(snapshot: Snapshot, at: str) -> tuple[Action, ...]:
+    """Everything to do about the commands that have no answer yet. Effects come before the line that says they were made.
+
+    Args:
+        snapshot: the loop, with its asks.
+        at: the time now, UTC, ISO 8601.
+    """
+    return tuple(_Answers(snapshot, at).actions())
+
+
+class _Answers:
+    def __init__(self, snapshot: Snapshot, at: str) -> None:
+        self.snapshot = snapshot
+        self.draft = Draft(snapshot, at)
+
+    def actions(self) -> Iterator[Action]:
+        for ask in self.snapshot.asks:
+            verb, idea, refusal, effects = None, "", "", list[Action]()
+            try:
+                verb, idea = read_command(ask.text)
+                effects = list(self._effects(ask, verb))
+            except _Waits as waits:
+                yield waits.action
+                continue
+            except (NotUnderstood, _Refused) as reason:
+                refusal = str(reason)
+            if ask.comment:
+                yield React(ask.comment, obeyed=not refusal)
+            yield from effects
+            if refusal or verb in TOLD:
+                yield Answer(ask, verb, refusal)
+            experiment = self._experiment(ask)
+            self.draft.add(
+                AskLine,
+                ask.key,
+                by=ask.by,
+                level=ask.level.value,
+                said=ask.text[:SAID],
+                number=ask.number,
+                experiment=ask.experiment,
+                verb=verb or "",
+                idea=idea,
+                content=experiment.digest if experiment else None,
+                obeyed=not refusal,
+                reason=refusal,
+            )
+        if self.draft.lines:
+            yield Append(tuple(self.draft.lines))
+
+    def _experiment(self, ask: Ask) -> Experiment | None:
+        found = (each for each in self.snapshot.experiments if each.number == ask.experiment)
+        return next(found, None)
+
+    def _effects(self, ask: Ask, verb: Verb) -> Iterator[Action]:
+        """What obeying means.
+
+        Raises:
+            _Refused: it is not obeyed.
+            _Waits: not yet.
+        """
+        self._may(ask, verb)
+        if verb in OF_EXPERIMENTS and ask.experiment is None:
+            raise _Refused(
+                f"/pawl {verb} is about one experiment: write it in that experiment's pull request"
+            )
+        match verb:
+            case Verb.PAUSE:
+                yield AddLabels((PAUSED_LABEL,))
+            case Verb.RESUME:
+                yield from self._resume(ask)
+            case Verb.HOLD | Verb.CLOSE | Verb.MERGE | Verb.RERUN:
+                yield from self._move(self._open(ask), ask, verb)
+
+    def _may(self, ask: Ask, verb: Verb) -> None:
+        needed = NEEDED[verb]
+        if verb in (Verb.RESUME, Verb.MERGE) and open_incident(self.snapshot.ledger) is not None:
+            needed = AFTER_INCIDENT
+        if not ask.level.reaches(needed):
+            while_ = " while an incident is open" if needed is AFTER_INCIDENT else ""
+            raise _Refused(f"it takes {needed} access to this repository{while_}; yours is {ask.level}")
+
+    def _open(self, ask: Ask) -> Experiment:
+        experiment = self._experiment(ask)
+        if experiment is None:
+            raise _Refused(f"experiment {ask.experiment} is over; /pawl try asks for a new one")
+        return experiment
+
+    def _resume(self, ask: Ask) -> Iterator[Action]:
+        tracking = self.snapshot.tracking
+        if self.snapshot.stop:
+            raise _Refused("the ref refs/pawl/stop stops every loop of this repository: delete it")
+        yield RemoveLabels((PAUSED_LABEL,))
+        if open_incident(self.snapshot.ledger) is not None or failing_base(self.snapshot):
+            self.draft.add(ResumeLine, f"resume:{ask.id}", by=ask.by)
+        elif tracking is not None and not tracking.open:
+            raise _Refused("the tracking issue is closed, which pauses the loop: reopen it")
+
+    def _move(self, experiment: Experiment, ask: Ask, verb: Verb) -> Iterator[Action]:
+        state = state_of(self.snapshot, experiment)
+        if verb is Verb.MERGE:
+            yield from self._merge(experiment, state, ask)
+            return
+        if not experiment.open:
+            if verb is Verb.CLOSE and not experiment.merged:
+                return
+            raise _Refused(f"experiment {experiment.number} is {state}")
+        if verb is Verb.HOLD:
+            yield HoldBack(experiment.number)
+        elif verb is Verb.CLOSE:
+            line = self.snapshot.verdict_of(experiment)
+            label = f"pawl:{line.verdict}" if line else "pawl"
+            yield Close(experiment.number, Outcome.CLOSED, label, f"{ask.by} asked for it", say=line is None)
+        elif state in (State.PROPOSED, State.QUEUED, State.MEASURING, State.MEASURED):
+            raise _Refused("it has no verdict yet, and is being measured or waits for it")
+        elif state is State.DROPPED:
+            raise _Refused("it is being closed; /pawl try asks for the idea once more")
+
+    def _merge(self, experiment: Experiment, state: State, ask: Ask) -> Iterator[Action]:
+        """A keep is merged as every keep is; anything else goes in as it stands, against or without a verdict."""
+        if experiment.merged:
+            return
+        if not experiment.open:
+            raise _Refused(f"experiment {experiment.number} is closed")
+        if experiment.objections:
+            raise _Refused(f"its head is no edit of the one file: {experiment.objections[0]}")
+        halted = paused(self.snapshot)
+        if halted is not None:
+            raise _Refused(f"nothing is merged now: {halted.reason}")
+        if HOLD_LABEL in experiment.labels:
+            raise _Refused(f"the label {HOLD_LABEL} holds it: take it off first")
+        line = self.snapshot.verdict_of(experiment)
+        if line is not None and line.verdict is Verdict.KEEP:
+            return  # the line in the ledger is what lets it in
+        refused = self.snapshot.refusals.get(experiment.head)
+        if refused is not None:
+            raise _Refused(f"GitHub refuses to merge it: {refused}")
+        raise _Waits(MergeAsked(experiment.number, experiment.head, ask.by))
+        yield

@@ -1,0 +1,249 @@
+"""Commands and buttons, through comments, reactions and webhooks: each is obeyed once, whatever gets lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import structlog
+from faults_kit import BETTER, NAME, WORSE, FailingWrites, World, config, faulty_world
+
+from contract.validator import Contract
+from pawl.core.ledger import AskLine, OutcomeLine
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL
+
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+
+REVIEW = config(1).replace("merge: auto", "merge: review")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[World]:
+    """A loop under review whose one experiment is to keep and waits for a person."""
+    with faulty_world(tmp_path, {1: BETTER}, REVIEW) as world:
+        yield world.settle()
+
+
+def person(world: World, login: str, level: str) -> str:
+    """Somebody who may so much; gives their token."""
+    token = world.hub.create_user(login)
+    world.hub.add_collaborator(NAME, login, level)
+    return token
+
+
+def say(world: World, token: str, number: int, body: str) -> dict[str, Any]:
+    """A comment of theirs."""
+    answer = requests.post(
+        f"{world.server.api_url}/repos/{NAME}/issues/{number}/comments",
+        json={"body": body},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def reactions(world: World, comment: int) -> list[str]:
+    return [each["content"] for each in world.hub.store.all("reaction", key=comment)]
+
+
+def asks(world: World) -> list[AskLine]:
+    return [line for line in world.lines() if isinstance(line, AskLine)]
+
+
+def answers(world: World, number: int) -> list[str]:
+    return [body for body in world.comments(number) if body.startswith("<!-- pawl-answer:")]
+
+
+def test_somebody_who_may_merges_a_keep_under_review(held: World) -> None:
+    number = held.pull(1)["number"]
+    comment = say(held, person(held, "ada", "write"), number, "/pawl merge\n\nThank you!")
+    held.deliver()
+    held.look()
+    assert reactions(held, comment["id"]) == ["+1"]
+    held.settle().once()
+    assert held.outcomes() == {1: "merged"}
+    (line,) = asks(held)
+    assert (line.by, line.verb, line.obeyed, line.experiment) == ("ada", "merge", True, 1)
+    (outcome,) = [line for line in held.lines() if isinstance(line, OutcomeLine)]
+    assert outcome.by == "ada"
+    (told,) = answers(held, number)
+    assert "as soon as nothing stands in its way" in told
+
+
+def test_somebody_who_may_not_is_told_so_once(held: World) -> None:
+    number = held.pull(1)["number"]
+    comment = say(held, person(held, "eve", "triage"), number, "/pawl merge")
+    held.webhooks = lambda waiting: [*waiting, *waiting[::-1]]
+    held.settle()
+    assert reactions(held, comment["id"]) == ["confused"]
+    (told,) = answers(held, number)
+    assert "it takes write access to this repository; yours is triage" in told
+    assert held.outcomes() == {}
+    assert [(line.by, line.obeyed) for line in asks(held)] == [("eve", False)]
+
+
+@pytest.mark.parametrize("kind", ["after", "before"])
+@pytest.mark.parametrize("place", range(6))
+def test_a_command_is_obeyed_once_whatever_fails_on_the_way(held: World, kind: Any, place: int) -> None:
+    """Reaction, label, answer, tree, commit, ref: each of the writes fails in turn, with and without its effect."""
+    number = held.tracking()["number"]
+    comment = say(held, person(held, "ada", "write"), number, "/pawl pause")
+    said = say(held, person(held, "ada", "write"), number, "/pawl status")
+    held.hub.faults = FailingWrites(kind, 502 if kind == "before" else 500, lambda count: count == place)
+    held.settle()
+    assert reactions(held, comment["id"]) == reactions(held, said["id"]) == ["+1"]
+    assert PAUSED_LABEL in held.tracking()["labels"]
+    assert len(answers(held, number)) == 1
+    assert [line.verb for line in asks(held)] == ["pause", "status"]
+
+
+def test_a_comment_whose_webhook_is_lost_is_read_by_the_timer(held: World) -> None:
+    say(held, person(held, "ada", "triage"), held.pull(1)["number"], "/pawl hold")
+    held.webhooks, held.timer = (lambda waiting: []), True
+    held.settle()
+    assert HOLD_LABEL in held.pull(1)["labels"]
+    say(held, person(held, "bob", "admin"), held.pull(1)["number"], "/pawl merge")
+    held.settle()
+    assert held.outcomes() == {}
+    assert [line.obeyed for line in asks(held)] == [True, False]
+
+
+def test_what_is_no_command_is_nothing(held: World) -> None:
+    """Quoted, fenced, further down, edited into one afterwards, or written by an App."""
+    number, token = held.pull(1)["number"], person(held, "ada", "admin")
+    for body in ("> /pawl merge", "```\n/pawl merge\n```", "I think\n/pawl merge", "/pawlmerge"):
+        say(held, token, number, body)
+    edited = say(held, token, number, "nothing")
+    held.hub.now = lambda: "2099-01-01T00:00:00Z"  # type: ignore[method-assign]
+    held.api("PATCH", f"/issues/comments/{edited['id']}", {"body": "/pawl merge"})
+    held.settle()
+    assert asks(held) == []
+    assert held.outcomes() == {}
+
+
+def test_a_command_that_is_none_is_answered_with_those_there_are(held: World) -> None:
+    number = held.pull(1)["number"]
+    say(held, person(held, "ada", "admin"), number, "/pawl merge please @octocat <b>")
+    held.settle()
+    (told,) = answers(held, number)
+    assert "/pawl merge stands alone on its line" in told.replace("`", "")
+    assert "@octocat" not in told
+    assert "| `/pawl status` |" in told
+    assert held.outcomes() == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("help", "| `/pawl try` and an idea |"),
+        ("status", "**Experiment 1** is held."),
+        ("explain", "### Keep: score"),
+        ("budget", "1 of 1 experiments are used."),
+    ],
+)
+def test_what_somebody_wants_to_know_is_told(held: World, command: str, said: str) -> None:
+    number = held.pull(1)["number"]
+    say(held, person(held, "eve", "read"), number, f"/pawl {command}")
+    held.settle()
+    (told,) = answers(held, number)
+    assert said in told
+
+
+def test_an_idea_reaches_the_proposer_as_a_direction(tmp_path: Path) -> None:
+    with faulty_world(tmp_path, {1: WORSE}, config(2)) as world:
+        world.script.reads = True
+        seen: list[Any] = []
+        propose = world.script.propose
+        world.script.propose = lambda context: (seen.append(context), propose(context))[1]  # type: ignore[method-assign]
+        say(
+            world, person(world, "ada", "write"), world.tracking()["number"], "/pawl try a larger AIM, please"
+        )
+        say(world, person(world, "eve", "triage"), world.tracking()["number"], "/pawl try an evil AIM")
+        world.settle()
+        told = [(each.author, each.text) for each in seen[-1].directions]
+        assert told == [("ada", "a larger AIM, please")]
+
+
+def test_an_experiment_is_merged_while_it_is_measured(tmp_path: Path) -> None:
+    with faulty_world(tmp_path, {1: WORSE}, config(1)) as world:
+        token, waiting = person(world, "ada", "write"), ["once"]
+
+        def running(_: Any) -> None:
+            if waiting:
+                waiting.pop()
+                say(world, token, world.pull(1)["number"], "/pawl merge")
+                world.deliver()
+                world.look()
+
+        world.running = running
+        world.settle()
+        assert world.outcomes() == {1: "overridden"}
+        assert world.aim("main") == WORSE
+        assert [(line.verb, line.obeyed) for line in asks(world)] == [("merge", True)]
+        assert "The ledger says so" in answers(world, world.pull(1)["number"])[0]
+
+
+# Buttons.
+
+
+def check_of(world: World) -> dict[str, Any]:
+    return max((each for each in world.checks() if each["name"] == "pawl/aim"), key=lambda each: each["id"])
+
+
+def test_buttons_are_those_of_the_state(held: World) -> None:
+    assert [each["identifier"] for each in check_of(held)["actions"]] == ["merge", "rerun", "close"]
+
+
+def test_a_button_is_obeyed_from_those_who_may(held: World) -> None:
+    person(held, "eve", "read")
+    person(held, "ada", "write")
+    number = held.pull(1)["number"]
+    held.hub.checks.press(NAME, check_of(held)["id"], "merge", "eve")
+    held.settle()
+    assert held.outcomes() == {}
+    assert "yours is read" in answers(held, number)[0]
+    held.hub.checks.press(NAME, check_of(held)["id"], "merge", "ada")
+    held.webhooks = lambda waiting: [*waiting, *waiting]
+    held.settle().once()
+    assert held.outcomes() == {1: "merged"}
+    assert [(line.by, line.obeyed) for line in asks(held)] == [("eve", False), ("ada", True)]
+
+
+def test_githubs_own_button_measures_a_keep_again(held: World) -> None:
+    person(held, "ada", "write")
+    held.hub.checks.rerequest(
+        held.hub.repository(NAME), held.hub.store.get("check_run", check_of(held)["id"]), "ada"
+    )
+    held.settle()
+    assert held.verdicts()[1] == ["keep", "keep"]
+    assert [line.verb for line in asks(held)] == ["rerun"]
+
+
+def test_every_request_and_answer_is_as_github_has_it(tmp_path: Path) -> None:
+    contract, wrong = Contract.load(), list[str]()
+
+    def exchange(method: str, path: str, query: dict[str, str], body: Any, status: int, answer: Any) -> None:
+        if status < 400:
+            wrong.extend(contract.check_request(method, path, query, body))
+        wrong.extend(contract.check_response(method, path, status, answer))
+
+    with faulty_world(tmp_path, {1: BETTER}, REVIEW, observer=exchange) as world:
+        world.settle()
+        token, number = person(world, "ada", "maintain"), world.pull(1)["number"]
+        for command in ("help", "status", "explain", "budget", "try more", "hold", "nonsense"):
+            say(world, token, number, f"/pawl {command}")
+        say(world, person(world, "eve", "read"), number, "/pawl close")
+        world.settle()
+        assert len(asks(world)) == 8
+    assert not wrong, wrong[:10]
