@@ -25,6 +25,7 @@ from pawl.core.ledger import LedgerError
 from pawl.core.loop_check import LoopCheck
 from pawl.core.quantities import format_duration
 from pawl.core.remarks import Places, Remark
+from pawl.core.setup_check import remarks_of
 from pawl.core.workflow_check import workflow_remarks
 from pawl.lab import MeasureError
 from pawl.lab.output import plain
@@ -117,9 +118,7 @@ class _Check:
         except (OSError, UnicodeDecodeError) as error:
             self._say("error", f"it cannot be read: {error}", CONFIG_PATH)
         except ConfigError as error:
-            for problem in error.problems:
-                message = f"{problem.key}: {problem.message}" if problem.key else problem.message
-                self.remarks.append(Remark("error", message, "", problem.file, problem.line, problem.column))
+            self.remarks += remarks_of(error)
         return None
 
     def _histories(self, checkout: Checkout) -> list[History]:

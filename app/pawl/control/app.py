@@ -23,6 +23,7 @@ from pawl.control.presses import read_press
 from pawl.control.queue import LookQueue, Workers
 from pawl.control.settings import Settings
 from pawl.control.signing_in import app_of
+from pawl.control.tending import Tending
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
@@ -62,6 +63,8 @@ class PawlApp:
         self._repositories: dict[str, RepositoryLoops] = {}
         self._installed: dict[str, int] = {}
         """The installation through which each repository is reached."""
+        self._everywhere: set[int] = set()
+        """Installations on everything an account has: nobody picked a repository there."""
         self._guard = threading.Lock()
         self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
         self._login = ""
@@ -184,6 +187,8 @@ class PawlApp:
         for installation in self.github.installations():
             if installation.suspended:
                 continue
+            if installation.everything:
+                self._everywhere.add(installation.id)
             try:
                 found |= dict.fromkeys(self.github.repositories(installation.id), installation.id)
             except NotFound:
@@ -230,13 +235,16 @@ class PawlApp:
         view = RepositoryView(repository, self.database.blobs(name))
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
         desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
+        actor = Actor(view, self._seconds)
+        tending = Tending(view, actor, chosen=installation not in self._everywhere)
         return RepositoryLoops(
             name,
             view,
-            Actor(view, self._seconds),
+            actor,
             desk,
             self.settings.seed_key,
             self._clock,
             self.figures,
             self.database,
+            tending,
         )

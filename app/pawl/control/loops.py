@@ -14,6 +14,7 @@ from pawl.control.desk import Desk
 from pawl.control.figures import Figures
 from pawl.control.presses import Press, asks_of
 from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
+from pawl.control.tending import Tending
 from pawl.control.thinking import Thought
 from pawl.core.actions import Action, Append, KeepTraces, Merge, MergeAsked, Propose, UpdateTracking
 from pawl.core.config import Loop
@@ -68,6 +69,7 @@ class RepositoryLoops:
         clock: the time now, with its zone.
         figures: where what is done is counted.
         inbox: where pressed buttons wait; none where nobody can press any.
+        tending: what is done beside the loops; none where only they are looked at.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class RepositoryLoops:
         clock: Callable[[], datetime],
         figures: Figures | None = None,
         inbox: Inbox | None = None,
+        tending: Tending | None = None,
     ) -> None:
         self._inbox, self._presses = inbox, tuple[Press, ...]()
+        self._tending = tending
         self._figures = figures or Figures()
         self.name, self.view, self._actor, self._desk = name, view, actor, desk
         self._thinker = desk.thinker
@@ -124,20 +128,27 @@ class RepositoryLoops:
         if stale:
             self._refusals.clear()  # what GitHub refused it may allow now
         try:
-            config = self.view.config()
-            if config is None:
-                return []
-            self._presses = tuple(self._inbox.presses(self.name)) if self._inbox else ()
-            looked = [
-                self._step(loop, rules)
-                for loop, rules in config.loops.items()
-                if only is None or loop == only
-            ]
+            rules = self.rules(only)
+            self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
+            looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
             if self._inbox and self._presses:
                 self._inbox.forget_presses(self._presses)
+            if self._tending is not None:
+                self._tending.look({each.loop: each.problem for each in looked if each.problem})
             return looked
-        except ConfigError:
+        except ConfigError as error:
+            self._broken(error)
             raise
+        except Exception:
+            self.view.forget_all()
+            raise
+
+    def _broken(self, error: ConfigError) -> None:
+        """The loops stop; people are told why where they look."""
+        if self._tending is None:
+            return
+        try:
+            self._tending.look({}, error)
         except Exception:
             self.view.forget_all()
             raise

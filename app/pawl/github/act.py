@@ -50,6 +50,15 @@ class Actor:
                 self._view.forget_all()
                 raise
 
+    def tell_trouble(self, loop: str, why: str) -> bool:
+        """Say in the loop's tracking issue why it cannot be looked at; whether that was news.
+
+        Raises:
+            GitHubError: a request did not succeed.
+        """
+        with self._view.lock:
+            return self._standing.trouble(loop, why)
+
     def open_experiment(self, opening: Opening) -> bool:
         """Open the pull request of an edit, or what is still missing of it; whether it was not open before.
 

@@ -32,6 +32,8 @@ class Installation:
     id: int
     account: str
     suspended: bool = False
+    everything: bool = False
+    """Whether it covers all repositories of the account, those to come included."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,9 @@ class App:
     def installations(self) -> Iterator[Installation]:
         """Every account that installed the App."""
         for item in self._connection.pages("/app/installations"):
-            yield Installation(
-                item["id"], (item["account"] or {}).get("login", ""), bool(item["suspended_at"])
-            )
+            account = (item["account"] or {}).get("login", "")
+            everything = item["repository_selection"] == "all"
+            yield Installation(item["id"], account, bool(item["suspended_at"]), everything)
 
     def repositories(self, installation: int) -> Iterator[str]:
         """Names (``owner/name``) of the repositories of an installation, archived ones left out."""

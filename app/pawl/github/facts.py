@@ -16,6 +16,12 @@ _TITLE = re.compile(
 )
 
 
+ONBOARDING_BRANCH = "pawl/onboarding"
+"""Where the pull request comes from that offers Pawl to a repository."""
+CONFIG_CHECK = "pawl/config"
+"""The check run that says what is wrong with a configuration. `config` is no loop's name, so it is never a loop's check."""
+
+
 def experiment_branch(loop: str, number: int) -> str:
     """The branch that an experiment's pull request comes from."""
     return f"pawl/{loop}/{number}"
@@ -25,6 +31,11 @@ def experiment_of(branch: str, loop: str) -> int | None:
     """The number of the experiment a branch belongs to; none if it is no experiment of this loop."""
     match = _EXPERIMENT.fullmatch(branch)
     return int(match["number"]) if match and match["loop"] == loop else None
+
+
+def is_experiment(branch: str) -> bool:
+    """Whether a branch is named as an experiment's, of whichever loop."""
+    return _EXPERIMENT.fullmatch(branch) is not None
 
 
 def check_name(loop: str, key: str = "") -> str:
@@ -127,6 +138,37 @@ class Pull:
             merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
             labels=_labels(data),
             updated_at=data.get("updated_at") or "",
+        )
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A configuration as it is written down."""
+
+    sha: str
+    """Git's name of its content."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """The pull request that offers Pawl to a repository."""
+
+    number: int
+    head: str
+    open: bool
+    merged: bool
+    body: str
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From an item of ``GET pulls``."""
+        return cls(
+            number=data["number"],
+            head=data["head"]["sha"],
+            open=data["state"] == "open",
+            merged=bool(data.get("merged_at")),
+            body=data.get("body") or "",
         )
 
 

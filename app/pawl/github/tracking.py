@@ -10,7 +10,7 @@ from pawl.github.errors import NotFound, Unprocessable
 from pawl.github.facts import Issue
 from pawl.github.view import RepositoryView
 from pawl.messages.labels import LABELS, TRACKING
-from pawl.messages.tracking import tracking_body, tracking_title
+from pawl.messages.tracking import tracking_body, tracking_title, with_trouble
 
 
 def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
@@ -56,6 +56,22 @@ class Standing:
             self._view.put_tracking(replace(issue, body=body))
         self._told[snapshot.loop] = news
         return changed
+
+    def trouble(self, loop: str, why: str) -> bool:
+        """Say in the loop's tracking issue, if it has one, why it cannot be looked at; whether that was news."""
+        issue = tracking_issue(self._view, loop)
+        self._told.pop(loop, None)  # the next look that succeeds writes the issue anew
+        return issue is not None and issue.open and tell_trouble(self._view, issue, why)
+
+
+def tell_trouble(view: RepositoryView, issue: Issue, why: str) -> bool:
+    """Put on top of a tracking issue why its loop cannot be looked at; whether that was news."""
+    body = with_trouble(issue.body, why)
+    if issue.body.strip() == body.strip():
+        return False
+    view.client.patch(f"issues/{issue.number}", {"body": body})
+    view.put_tracking(replace(issue, body=body))
+    return True
 
 
 def add_labels(view: RepositoryView, loop: str, labels: tuple[str, ...]) -> bool:

@@ -13,7 +13,20 @@ from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facets import Facets
-from pawl.github.facts import Branch, CheckRun, Comment, Dispatched, Home, Issue, Pull, Status
+from pawl.github.facts import (
+    ONBOARDING_BRANCH,
+    Branch,
+    CheckRun,
+    Comment,
+    ConfigFile,
+    Dispatched,
+    Home,
+    Invitation,
+    Issue,
+    Pull,
+    Status,
+    is_experiment,
+)
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import BlobStore, Commit, Objects
 
@@ -73,14 +86,26 @@ class RepositoryView(Facets):
         return self._once("refs", "config", self._config)
 
     def _config(self) -> Config | None:
+        file = self.config_file()
+        if file is None:
+            return None
+        if file.sha not in self._configs:
+            self._configs = {file.sha: parse_config(file.text)}
+        return self._configs[file.sha]
+
+    def config_file(self) -> ConfigFile | None:
+        """The file that the rules are in, on the default branch; none where there is none."""
+        return self._once("refs", "config file", lambda: self.config_at(self.default_branch()))
+
+    def config_at(self, ref: str) -> ConfigFile | None:
+        """The same on any branch or commit."""
         try:
-            data = self.client.get(f"contents/{CONFIG_PATH}", ref=self.default_branch())
+            data = self.client.get(f"contents/{CONFIG_PATH}", ref=ref)
         except NotFound:
             return None
-        if data["sha"] not in self._configs:
-            text = base64.b64decode(data["content"]).decode("utf-8", errors="replace")
-            self._configs = {data["sha"]: parse_config(text)}
-        return self._configs[data["sha"]]
+        if not isinstance(data, dict) or data.get("type") != "file":
+            return None  # a folder, a link or a submodule of that name
+        return ConfigFile(data["sha"], base64.b64decode(data["content"]).decode("utf-8", errors="replace"))
 
     def branch(self, name: str) -> Branch:
         """The tip of a loop's branch.
@@ -139,6 +164,27 @@ class RepositoryView(Facets):
         return {
             number: pull for number, pull in pulls.items() if pull.own and pull.branch.startswith("pawl/")
         }
+
+    def guests(self) -> tuple[Pull, ...]:
+        """Open pull requests that are no experiments: people's, other bots', and the one that offers Pawl itself."""
+        self.pulls()
+        found = {**self._old_pulls, **self.pulls()}
+        return tuple(
+            pull
+            for _, pull in sorted(found.items())
+            if pull.open and not (pull.own and is_experiment(pull.branch))
+        )
+
+    def invitation(self) -> Invitation | None:
+        """The pull request that offers Pawl to the repository: the open one, else the newest."""
+
+        def read() -> Invitation | None:
+            owner = self.name.split("/")[0]
+            query = {"head": f"{owner}:{ONBOARDING_BRANCH}", "state": "all", "per_page": 30}
+            found = [Invitation.read(item) for item in self.client.get("pulls", **query)]
+            return max(found, key=lambda item: (item.open, item.number), default=None)
+
+        return self._once("pulls", "invitation", read)
 
     def tracking(self) -> tuple[Issue, ...]:
         """Issues with the tracking label that Pawl opened, oldest first."""
@@ -268,6 +314,10 @@ class RepositoryView(Facets):
             ("commit", check.head),
             lambda checks: (*(other for other in checks if other.id != check.id), check),
         )
+
+    def put_invitation(self, invitation: Invitation) -> None:
+        """The pull request that offers Pawl is now so."""
+        self._put("pulls", "invitation", invitation)
 
     def put_job(self, job: Dispatched) -> None:
         """A job was just started."""

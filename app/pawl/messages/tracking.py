@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,18 @@ def tracking_title(loop: str) -> str:
 def tracking_marker(loop: str) -> Safe:
     """The first line of the issue's body, by which Pawl finds it again."""
     return Safe(f"<!-- pawl-tracking:{loop} -->")
+
+
+_TROUBLE = re.compile(r"<!-- pawl-trouble -->\n.*?<!-- pawl-trouble-end -->\n\n", re.DOTALL)
+
+
+def with_trouble(body: str, why: str) -> str:
+    """The issue's body with a paragraph on top that says why the loop cannot be looked at, in the place of an older one."""
+    marker, _, rest = _TROUBLE.sub("", body.replace("\r\n", "\n")).partition("\n")
+    told = render(
+        "trouble", why=prose(why.replace("`", "'"), 1000)
+    )  # names in a sentence, not somebody's Markdown
+    return f"{marker}\n{told}\n{rest}"
 
 
 def loop_state(snapshot: Snapshot, notices: Sequence[str] = ()) -> LoopState:

@@ -1,0 +1,69 @@
+"""What Pawl does for a repository beside its loops: offer itself, check the configuration, stay out of people's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from pawl.core.config_file import ConfigError
+from pawl.github.act import Actor
+from pawl.github.config_checks import ConfigChecks, RequiredChecks
+from pawl.github.errors import Moved, Unobservable
+from pawl.github.onboarding import Onboarding
+from pawl.github.tracking import tell_trouble
+from pawl.github.view import RepositoryView
+
+log = structlog.get_logger(__name__)
+
+
+class Tending:
+    """The rest of a look at a repository, after its loops.
+
+    Args:
+        view: the repository.
+        actor: what writes to it.
+        chosen: whether somebody picked this repository for the App.
+    """
+
+    def __init__(self, view: RepositoryView, actor: Actor, chosen: bool) -> None:
+        self._view, self._actor = view, actor
+        self._onboarding = Onboarding(view, chosen)
+        self._configs = ConfigChecks(view)
+        self._required = RequiredChecks(view)
+
+    def look(self, troubles: Mapping[str, str], broken: ConfigError | None = None) -> None:
+        """Write what people have to know that no loop tells them.
+
+        Args:
+            troubles: why loops cannot be looked at, by loop.
+            broken: why none can, where the configuration cannot be used.
+
+        Raises:
+            GitHubError: a request did not succeed.
+        """
+        try:
+            with self._view.lock:
+                self._look(troubles, broken)
+        except (Moved, Unobservable) as problem:
+            log.warning("the repository cannot be tended", repository=self._view.name, why=str(problem))
+            self._view.forget_all()
+
+    def _look(self, troubles: Mapping[str, str], broken: ConfigError | None) -> None:
+        file = self._view.config_file()
+        if file is None:
+            self._onboarding.look()
+        else:
+            self._configs.default_branch(file, troubles)
+            self._onboarding.tidy()
+        self._configs.guests()
+        if broken is not None:
+            for issue in self._view.tracking():
+                if issue.open:
+                    tell_trouble(self._view, issue, f"the configuration cannot be used. {broken}")
+            return
+        for loop, why in troubles.items():
+            self._actor.tell_trouble(loop, why)
+        config = self._view.config()
+        if config is not None:
+            self._required.look(config.loops)

@@ -1,0 +1,144 @@
+"""From the installation to the first loop, through webhooks: the offer, a yes, a broken configuration, and its mending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world
+
+from pawl.core.config import CONFIG_PATH
+
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+
+FRESH = "acme/fresh"
+SCRIPT = 'print(f"val_loss: {loss:.4f}")\n'
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as made:
+        yield made
+
+
+def installed(world: World, everywhere: bool = False, **files: str) -> None:
+    hub = world.hub
+    hub.create_repository(FRESH)
+    hub.push_files(FRESH, files or {"train.py": SCRIPT}, "Begin")
+    hub.add_collaborator(FRESH, PERSON, "write")
+    hub.install(FRESH, everywhere=everywhere)
+
+
+def issues(world: World, name: str = FRESH) -> list[dict[str, Any]]:
+    return world.hub.store.all("issue", world.hub.repository(name)["id"])
+
+
+def pulls(world: World) -> list[dict[str, Any]]:
+    return [issue for issue in issues(world) if issue["pull"]]
+
+
+def checks(world: World, name: str, check: str = "pawl/config") -> list[dict[str, Any]]:
+    found = world.hub.store.all("check_run", world.hub.repository(name)["id"])
+    return [run for run in found if run["name"] == check]
+
+
+def test_installing_offers_and_merging_starts(world: World) -> None:
+    installed(world)
+    world.settle()
+    (offer,) = pulls(world)
+    assert [run["head_sha"] for run in checks(world, FRESH)] == [offer["pull"]["head_sha"]]
+    assert len(issues(world)) == 1, "nothing runs before the yes"
+    world.hub.pulls.merge(world.hub.repository(FRESH), offer, PERSON, {})
+    world.settle()
+    failed = checks(world, FRESH)[-1]
+    assert failed["conclusion"] == "failure"
+    assert "has no workflow" in failed["summary"].replace("`", "")
+    assert "Add the measuring workflow" in failed["summary"]
+    from pawl.messages.scaffold import workflow
+
+    world.hub.push_files(FRESH, {".github/workflows/pawl.yml": workflow(("gone",))}, "Add", login=PERSON)
+    world.settle()
+    assert checks(world, FRESH)[-1]["conclusion"] == "success"
+    assert "Pawl: train" in [issue["title"] for issue in issues(world)], "the loop has begun"
+    assert not world.hub.store.refs(world.hub.repository(FRESH)["id"], "refs/heads/pawl/onboarding")
+
+
+def test_closing_means_no(world: World) -> None:
+    installed(world)
+    world.settle()
+    (offer,) = pulls(world)
+    world.hub.pulls.set_state(world.hub.repository(FRESH), offer, "closed", PERSON)
+    world.settle()
+    world.kill()
+    world.settle()
+    assert len(issues(world)) == 1
+    said = world.hub.store.all("comment", world.hub.repository(FRESH)["id"])
+    assert len(said) == 1
+
+
+def test_people_who_change_the_offer_see_it_checked_again(world: World) -> None:
+    installed(world)
+    world.settle()
+    world.hub.push_files(FRESH, {CONFIG_PATH: "loops: 1\n"}, "Mine", branch="pawl/onboarding", login=PERSON)
+    world.settle()
+    assert [run["conclusion"] for run in checks(world, FRESH)] == ["success", "failure"]
+    assert "Something must be mended first" in pulls(world)[0]["body"]
+
+
+def test_an_installation_on_everything_asks_only_where_something_is_recognised(world: World) -> None:
+    installed(world, everywhere=True, **{"notes.txt": "nothing here\n"})
+    world.hub.create_repository("acme/train")
+    world.hub.push_files("acme/train", {"train.py": SCRIPT}, "Begin")
+    world.settle()
+    assert issues(world) == []
+    assert len(issues(world, "acme/train")) == 1
+
+
+def test_a_broken_configuration_stops_the_loop_and_says_so_wherever_people_look(world: World) -> None:
+    """The log had it, and nobody reads the log."""
+    world.turn()
+    broken = world.push({CONFIG_PATH: config(1).replace("goal: maximize", "goal: up")})
+    world.settle()
+    assert world.outcomes() == {}
+    marked = [run for run in checks(world, NAME) if run["head_sha"] == broken]
+    assert [run["conclusion"] for run in marked] == ["failure"]
+    told = world.tracking()["body"]
+    assert "Pawl cannot look at this loop" in told
+    assert told.count("[!WARNING]") == 1
+    world.push({CONFIG_PATH: config(1)})
+    world.settle()
+    assert "Pawl cannot look at this loop" not in world.tracking()["body"]
+    assert checks(world, NAME)[-1]["conclusion"] == "success"
+    assert world.outcomes() == {1: "merged"}
+
+
+def test_a_loop_that_cannot_be_looked_at_says_why_in_its_tracking_issue(world: World) -> None:
+    world.settle()
+    world.push({f"{LOOP}/program.md": None})
+    world.settle()
+    assert "program.md" in world.tracking()["body"].partition("pawl-trouble-end")[0]
+    assert checks(world, NAME)[-1]["conclusion"] == "failure"
+    world.push({f"{LOOP}/program.md": "# Raise the score\n"})
+    world.settle()
+    assert "pawl-trouble" not in world.tracking()["body"]
+
+
+def test_a_required_check_lets_people_work(world: World) -> None:
+    world.hub.protect(NAME, "main", checks=[f"pawl/{LOOP}"])
+    head = world.push({"notes.txt": "mine\n"}, branch="work")
+    wanted = {"title": "Mine", "head": "work", "base": "main"}
+    number = world.api("POST", "/pulls", wanted)["number"]
+    world.settle()
+    passed = [run for run in checks(world, NAME, f"pawl/{LOOP}") if run["head_sha"] == head]
+    assert [run["conclusion"] for run in passed] == ["neutral"]
+    assert world.api("PUT", f"/pulls/{number}/merge", {"sha": head})["merged"]
