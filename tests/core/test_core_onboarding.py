@@ -27,7 +27,7 @@ def test_who_is_asked() -> None:
     asked = [ground for ground in GROUNDS if offer(ground) in (Offer.BRANCH, Offer.OPEN)]
     assert asked
     for ground in asked:
-        assert not (ground.fork or ground.empty or ground.used)
+        assert (ground.fork, ground.empty, ground.used) == (False, False, False)
         assert ground.chosen or ground.recognised or ground.branch
         assert (offer(ground) is Offer.OPEN) == ground.branch
 
