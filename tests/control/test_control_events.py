@@ -53,7 +53,7 @@ def test_each_event_makes_its_facets_stale(name: str, action: str, sender: str, 
 
 
 def test_every_facet_can_be_made_stale_by_some_event() -> None:
-    events = ("push", "pull_request", "issues", "check_run", "status", "workflow_run")
+    events = ("push", "pull_request", "issues", "issue_comment", "check_run", "status", "workflow_run")
     assert set().union(*(_facets(name, "completed") for name in events)) == set(ALL)
 
 

@@ -10,7 +10,9 @@ import pytest
 import structlog
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world
 
+from pawl.control.app import IDLE_ROUNDS
 from pawl.core.config import CONFIG_PATH
+from pawl.messages.scaffold import workflow
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 
@@ -64,8 +66,6 @@ def test_installing_offers_and_merging_starts(world: World) -> None:
     assert failed["conclusion"] == "failure"
     assert "has no workflow" in failed["summary"].replace("`", "")
     assert "Add the measuring workflow" in failed["summary"]
-    from pawl.messages.scaffold import workflow
-
     world.hub.push_files(FRESH, {".github/workflows/pawl.yml": workflow(("gone",))}, "Add", login=PERSON)
     world.settle()
     assert checks(world, FRESH)[-1]["conclusion"] == "success"
@@ -84,6 +84,23 @@ def test_closing_means_no(world: World) -> None:
     assert len(issues(world)) == 1
     said = world.hub.store.all("comment", world.hub.repository(FRESH)["id"])
     assert len(said) == 1
+
+
+def test_a_repository_without_a_loop_is_looked_at_once_in_an_hour(world: World) -> None:
+    """An App on a thousand repositories had used up its requests by reading them all every five minutes."""
+    installed(world)
+    world.settle()
+    looked = []
+    for _ in range(2 * IDLE_ROUNDS):
+        before = world.hub.api_requests(FRESH)
+        world.app.workers.wake_all()
+        world.look()
+        looked.append(world.hub.api_requests(FRESH) > before)
+    assert sum(looked) == 2
+    world.hub.push_files(FRESH, {CONFIG_PATH: "loops: 1\n"}, "Mine", login=PERSON)
+    world.deliver()
+    world.look()
+    assert checks(world, FRESH)[-1]["conclusion"] == "failure", "a webhook is heard at once"
 
 
 def test_people_who_change_the_offer_see_it_checked_again(world: World) -> None:

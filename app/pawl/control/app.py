@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 INSTALLATIONS = "*"
 """The queue's key for "ask GitHub where the App is installed"."""
 PROPOSALS_AT_ONCE = 4
+IDLE_ROUNDS = 12
+"""Rounds of the timer between two looks at a repository that has no loop: an hour by default. Webhooks tell of the rest."""
 
 
 class PawlApp:
@@ -65,6 +67,7 @@ class PawlApp:
         """The installation through which each repository is reached."""
         self._everywhere: set[int] = set()
         """Installations on everything an account has: nobody picked a repository there."""
+        self._rounds = 0
         self._guard = threading.Lock()
         self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
         self._login = ""
@@ -133,11 +136,20 @@ class PawlApp:
         return dict(loops.notices) if loops else {}
 
     def _known(self) -> list[str]:
-        """Everything the timer wakes; each view is read afresh then, since a webhook may have been lost."""
+        """What the timer wakes; each view is read afresh then, since a webhook may have been lost.
+
+        Repositories without a loop can be a thousand, and all of them share their installation's requests for an hour.
+        """
         with self._guard:
-            for loops in self._repositories.values():
-                loops.note(ALL)
-            return [INSTALLATIONS, *self._repositories]
+            due = {
+                name: loops
+                for name, loops in self._repositories.items()
+                if not loops.idle or self._rounds % IDLE_ROUNDS == 0
+            }
+            self._rounds += 1
+        for loops in due.values():
+            loops.note(ALL)
+        return [INSTALLATIONS, *due]
 
     def metrics(self) -> bytes:
         """Figures in Prometheus' text format."""

@@ -86,6 +86,8 @@ class RepositoryLoops:
     ) -> None:
         self._inbox, self._presses = inbox, tuple[Press, ...]()
         self._tending = tending
+        self.idle = False
+        """Whether the last look found no loop here."""
         self._figures = figures or Figures()
         self.name, self.view, self._actor, self._desk = name, view, actor, desk
         self._thinker = desk.thinker
@@ -129,6 +131,7 @@ class RepositoryLoops:
             self._refusals.clear()  # what GitHub refused it may allow now
         try:
             rules = self.rules(only)
+            self.idle = not rules and only is None
             self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
             looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
             if self._inbox and self._presses:
