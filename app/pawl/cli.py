@@ -186,6 +186,10 @@ def step(
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the actions as JSON.")] = False,
+    proposal: Annotated[
+        Path | None,
+        typer.Option(help="Open what `pawl propose` wrote to this file, instead of asking a proposer here."),
+    ] = None,
     api: Annotated[str | None, typer.Option(help="PAWL_API")] = None,
 ) -> None:
     """Run one round by hand: look at the loops of a repository, decide, act, and print the actions.
@@ -194,10 +198,32 @@ def step(
     """
     import os
 
-    from pawl.commands.step import StepError, run_step
+    from pawl.commands.step import Round, StepError, run_step
 
     try:
-        sys.exit(run_step(os.environ, repo, loop, dry_run, as_json, api))
+        sys.exit(run_step(os.environ, Round(repo, loop, dry_run, api), as_json, proposal))
+    except StepError as error:
+        fail(error)
+
+
+@app.command()
+def propose(
+    repo: Annotated[str, typer.Option(help="OWNER/NAME")],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("proposal.json"),
+    loop: LoopName = None,
+    api: Annotated[str | None, typer.Option(help="PAWL_API")] = None,
+) -> None:
+    """Ask for the edits that loops are ready for, and write them to a file; `pawl step --proposal` opens them.
+
+    Needs a token that can read, and whatever keys the proposer wants. Writes nothing to GitHub.
+    """
+    import os
+
+    from pawl.commands.propose import run_propose
+    from pawl.commands.step import Round, StepError
+
+    try:
+        sys.exit(run_propose(os.environ, Round(repo, loop, api=api), out))
     except StepError as error:
         fail(error)
 
@@ -313,6 +339,14 @@ def check(
     from pawl.commands.check import run_check
 
     sys.exit(run_check(path, loop, runs, as_json))
+
+
+@app.command(hidden=True)
+def action() -> None:
+    """What the Action calls: its inputs are in the environment."""
+    from pawl.commands.action import run_action
+
+    sys.exit(run_action())
 
 
 @app.command()

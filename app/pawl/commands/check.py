@@ -43,12 +43,7 @@ def run_check(path: Path, loop: str | None, runs: int, as_json: bool) -> int:
         runs: baseline runs to measure here where no ledger tells the cost; 0 measures nothing.
         as_json: print findings and costs as one JSON object.
     """
-    check = _Check(loop, runs, Means())
-    try:
-        check.means = read_means(os.environ)
-        check.look(path)
-    except (NotUsable, MeasureError, SettingsError) as error:
-        check.remarks.append(Remark("error", str(error)))
+    check = _checked(path, loop, runs)
     if as_json:
         found = {
             "findings": [remark.as_json() for remark in check.remarks],
@@ -59,6 +54,21 @@ def run_check(path: Path, loop: str | None, runs: int, as_json: bool) -> int:
     else:
         _tell(Console(), check)
     return 1 if any(remark.level == "error" for remark in check.remarks) else 0
+
+
+def look(path: Path, loop: str | None) -> list[Remark]:
+    """What is wrong with the loops of a clone, with nothing measured."""
+    return _checked(path, loop, 0).remarks
+
+
+def _checked(path: Path, loop: str | None, runs: int) -> _Check:
+    check = _Check(loop, runs, Means())
+    try:
+        check.means = read_means(os.environ)
+        check.look(path)
+    except (NotUsable, MeasureError, SettingsError) as error:
+        check.remarks.append(Remark("error", str(error)))
+    return check
 
 
 @dataclass

@@ -7,12 +7,12 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pawl.core.measurement import Request
-from pawl.lab import MeasureError, Options, measure, read_request
+from pawl.lab import Measured, MeasureError, Options, measure, read_request
 
 STOP = "refs/pawl/stop"
 TIMEOUT = 20
@@ -29,21 +29,7 @@ def run_measure(request_file: str, out: Path, repo: Path, sandbox: str | None) -
                     f"no sandbox {sandbox!r}", "there are two: process and docker", "name one of them"
                 )
             kind = "docker" if sandbox == "docker" else "process"
-        path = _request_file(request_file, out)
-        request = read_request(path)
-        job = os.environ.get("GITHUB_RUN_ID", "")
-        done = measure(
-            request,
-            Options(
-                out=out,
-                repo=repo,
-                sandbox=kind,
-                job=job,
-                claim=lambda asked: claim(asked, os.environ),
-                progress=_say,
-                hidden=(path,),
-            ),
-        )
+        done = measured(_request_file(request_file, out), out, repo, kind, _say)
     except MeasureError as error:
         print(f"pawl: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -52,6 +38,32 @@ def run_measure(request_file: str, out: Path, repo: Path, sandbox: str | None) -
         return done.exit_code or 1
     _say(f"{len(done.record.runs)} runs recorded in {done.path}")
     return done.exit_code
+
+
+def measured(
+    path: Path,
+    out: Path,
+    repo: Path,
+    sandbox: Literal["process", "docker"] | None,
+    progress: Callable[[str], None],
+) -> Measured:
+    """Measure the request in a file, in whatever job this is.
+
+    Raises:
+        MeasureError: there is nothing to put into a record.
+    """
+    return measure(
+        read_request(path),
+        Options(
+            out=out,
+            repo=repo,
+            sandbox=sandbox,
+            job=os.environ.get("GITHUB_RUN_ID", ""),
+            claim=lambda asked: claim(asked, os.environ),
+            progress=progress,
+            hidden=(path,),
+        ),
+    )
 
 
 def _say(sentence: str) -> None:
@@ -81,7 +93,8 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
 
     Outside a job, or without a token, there is nobody to ask, and nothing to fear: Pawl reads one job's record only.
     """
-    token, api = environment.get("GITHUB_TOKEN", ""), environment.get("GITHUB_API_URL", "")
+    token = environment.get("GITHUB_TOKEN", "")
+    api = environment.get("PAWL_API") or environment.get("GITHUB_API_URL", "")
     run_id = environment.get("GITHUB_RUN_ID", "")
     if not (token and api.startswith(("https://", "http://127.0.0.1", "http://localhost")) and run_id):
         return ""

@@ -8,26 +8,27 @@ import re
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import typer
 from pydantic import BaseModel
 
 from pawl.commands.serve import log_as_json
-from pawl.control.desk import Desk
+from pawl.control.desk import Desk, OrderBook
 from pawl.control.errors import SettingsError
+from pawl.control.handover import BadProposal, read_handover
 from pawl.control.library import library_of
 from pawl.control.loops import Looked, RepositoryLoops
-from pawl.control.means import read_means
-from pawl.control.settings import API, api_address, read_settings
-from pawl.control.signing_in import app_of
+from pawl.control.signing_in import SignedIn, sign_in
 from pawl.control.thinking import Thinker
 from pawl.core.actions import Action, UpdateTracking
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
 from pawl.github.act import Actor
-from pawl.github.app import Token
+from pawl.github.artifacts import PROPOSAL_LIMIT
 from pawl.github.errors import GitHubError, Unobservable
 from pawl.github.view import RepositoryView
 
@@ -38,57 +39,146 @@ class StepError(Exception):
     """The round could not be run; the text says why, and what to do."""
 
 
-def run_step(
-    environment: Mapping[str, str], name: str, loop: str | None, dry_run: bool, as_json: bool, api: str | None
-) -> int:
-    """Look at a repository's loops once and print what was done, or would be."""
-    if not NAME.fullmatch(name):
-        raise StepError(f"{name!r} is no repository; write it as OWNER/NAME")
+@dataclass(frozen=True)
+class Round:
+    """What one call of the command is to look at."""
+
+    repository: str
+    """``owner/name``."""
+    loop: str | None = None
+    """Only this one."""
+    dry_run: bool = False
+    api: str | None = None
+
+
+def run_step(environment: Mapping[str, str], round_: Round, as_json: bool, proposal: Path | None) -> int:
+    """Look at a repository's loops once and print what was done, or would be.
+
+    Args:
+        environment: who signs in.
+        round_: what is looked at.
+        as_json: print the actions as JSON.
+        proposal: a file that `pawl propose` has written. With it nothing is proposed here.
+    """
     log_as_json(sys.stderr)
+    signed_in = signed_in_for(environment, round_)
     try:
         with ThreadPoolExecutor(1) as executor:
-            loops = _loops(environment, name, api, Thinker(executor, lambda: None))
-            looked = _dry(loops, loop) if dry_run else loops.look_until_rest(loop)
+            thinker = Thinker(executor, lambda: None)
+            view = RepositoryView(signed_in.client)
+            if proposal is not None:
+                loops = _loops(round_, signed_in, view, OrderBook(thinker))
+                for sentence in take_handover(loops, _read(proposal)):
+                    typer.echo(sentence)
+            else:
+                desk = Desk(thinker, signed_in.means, lambda snapshot: library_of(view, snapshot))
+                loops = _loops(round_, signed_in, view, desk)
+            looked = _dry(loops, round_.loop) if round_.dry_run else loops.look_until_rest(round_.loop)
     except (ConfigError, Unobservable, GitHubError) as error:
         raise StepError(error) from None
-    if loop is not None and not looked:
-        raise StepError(f"{name} has no loop named {loop!r}")
+    if round_.loop is not None and not looked:
+        raise StepError(f"{round_.repository} has no loop named {round_.loop!r}")
     if as_json:
-        typer.echo(json.dumps([_as_json(item, dry_run) for item in looked], indent=2))
+        typer.echo(json.dumps([_as_json(item, round_.dry_run) for item in looked], indent=2))
     else:
         for item in looked:
-            _tell(item, dry_run)
+            for line in told(item, round_.dry_run):
+                typer.echo(line)
     return 1 if any(item.problem for item in looked) else 0
 
 
-def _loops(environment: Mapping[str, str], name: str, api: str | None, thinker: Thinker) -> RepositoryLoops:
-    """The repository's loops, signed in as the App, or with a job's token where there is no App."""
-    if environment.get("PAWL_APP_ID"):
-        try:
-            settings = read_settings({"PAWL_WEBHOOK_SECRET": "unused", **environment}, api=api)
-        except SettingsError as error:
-            raise StepError(error) from None
-        client = app_of(settings).repository(name)
-        seed_key, means = settings.seed_key, settings.means
-    elif token := environment.get("GITHUB_TOKEN"):
-        known = environment.get("PAWL_API") or environment.get("GITHUB_API_URL")
-        try:
-            address = api_address(api or known or API)
-            means = read_means(environment)
-        except SettingsError as error:
-            raise StepError(error) from None
-        client = Token(token, api=address).repository(name)
-        secret = environment.get("PAWL_SEED_KEY")
-        if not secret:
+@dataclass(frozen=True)
+class Stepped:
+    """What a step within a job has done."""
+
+    looked: list[Looked]
+    wanted: tuple[tuple[str, int], ...] = ()
+    """Loop and number of every proposal that another job should make now."""
+    notes: tuple[str, ...] = ()
+    """Why proposals were not taken, in sentences."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step within a job knows of its own workflow run."""
+
+    ended: Mapping[int, str] = field(default_factory=dict)
+    """As of `RepositoryView`."""
+    proposals: str = ""
+    """What the run's other job proposed, as `pawl propose` writes it; empty where there was none."""
+
+
+def step_in_job(signed_in: SignedIn, round_: Round, job: Job) -> Stepped:
+    """Look until nothing changes, with proposals that another job has made, and make none.
+
+    Raises:
+        StepError: the round could not be run.
+    """
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            book = OrderBook(Thinker(executor, lambda: None))
+            view = RepositoryView(signed_in.client, ended=job.ended)
+            loops = _loops(round_, signed_in, view, book)
+            notes = take_handover(loops, job.proposals) if job.proposals else []
+            book.wanted.clear()
+            looked = loops.look(round_.loop)
+    except (ConfigError, Unobservable, GitHubError) as error:
+        raise StepError(error) from error
+    if round_.loop is not None and not looked:
+        raise StepError(f"{round_.repository} has no loop named {round_.loop!r}")
+    return Stepped(looked, tuple(book.wanted), tuple(notes))
+
+
+def take_handover(loops: RepositoryLoops, text: str) -> list[str]:
+    """Hand a file of proposals in; gives why some of them were not taken.
+
+    Raises:
+        StepError: it is no such file.
+    """
+    try:
+        thoughts = read_handover(text, loops.name)
+    except BadProposal as error:
+        raise StepError(f"the proposal cannot be used: {error}") from None
+    rules, sentences = loops.rules(), []
+    for loop, thought in thoughts:
+        why = loops.hand_in(loop, rules[loop], thought) if loop in rules else "there is no such loop"
+        if why:
+            sentences.append(f"{loop}: the proposal for experiment {thought.number} was not taken: {why}")
+    return sentences
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if len(data) > PROPOSAL_LIMIT:
             raise StepError(
-                "set PAWL_SEED_KEY to a long random secret: seeds are drawn from it, and nobody may guess it"
+                f"{path} has {len(data):,} bytes; a file of proposals has at most {PROPOSAL_LIMIT:,}"
             )
-        seed_key = bytes.fromhex(sha256(secret))
-    else:
-        raise StepError("sign in: set PAWL_APP_ID and PAWL_PRIVATE_KEY_FILE for the App, or GITHUB_TOKEN")
-    view = RepositoryView(client)
-    desk = Desk(thinker, means, lambda snapshot: library_of(view, snapshot))
-    return RepositoryLoops(name, view, Actor(view), desk, seed_key, lambda: datetime.now(UTC))
+        return data.decode("utf-8")
+    except OSError as error:
+        raise StepError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise StepError(f"{path} is no file of proposals: it is not UTF-8") from None
+
+
+def signed_in_for(environment: Mapping[str, str], round_: Round, seeded: bool = True) -> SignedIn:
+    """Sign in for a round.
+
+    Raises:
+        StepError: that cannot be done.
+    """
+    if not NAME.fullmatch(round_.repository):
+        raise StepError(f"{round_.repository!r} is no repository; write it as OWNER/NAME")
+    try:
+        return sign_in(environment, round_.repository, round_.api, seeded)
+    except (SettingsError, GitHubError) as error:
+        raise StepError(error) from error
+
+
+def _loops(round_: Round, signed_in: SignedIn, view: RepositoryView, desk: Desk) -> RepositoryLoops:
+    return RepositoryLoops(
+        round_.repository, view, Actor(view), desk, signed_in.seed_key, lambda: datetime.now(UTC)
+    )
 
 
 def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:
@@ -99,13 +189,11 @@ def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:
     return looked
 
 
-def _tell(looked: Looked, dry_run: bool) -> None:
-    if looked.problem:
-        typer.echo(f"{looked.loop}: {looked.problem}")
-    for action in looked.actions:
-        typer.echo(f"{looked.loop}: {'would ' if dry_run else ''}{describe(action)}")
-    if not looked.actions and not looked.problem:
-        typer.echo(f"{looked.loop}: nothing to do")
+def told(looked: Looked, dry_run: bool = False) -> list[str]:
+    """A loop's look in lines."""
+    lines = [f"{looked.loop}: {looked.problem}"] if looked.problem else []
+    lines += [f"{looked.loop}: {'would ' if dry_run else ''}{describe(action)}" for action in looked.actions]
+    return lines or [f"{looked.loop}: nothing to do"]
 
 
 def describe(action: Action) -> str:

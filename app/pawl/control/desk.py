@@ -28,3 +28,15 @@ class Desk:
         proposer = proposer_for(snapshot.rules, self.means)
         library = self.library_of(snapshot) if self.library_of is not None and proposer.reads else None
         self.thinker.submit(proposer, snapshot, number, library)
+
+
+@dataclass(frozen=True)
+class OrderBook(Desk):
+    """A desk where nothing is made: it notes which proposals are wanted, for a job apart that has a model's key."""
+
+    wanted: dict[tuple[str, int], None] = field(default_factory=dict)
+    """Loop and number of each, in the order in which they were asked for."""
+
+    def ask(self, snapshot: Snapshot, number: int) -> None:
+        """Note that a proposal is wanted."""
+        self.wanted[snapshot.loop, number] = None

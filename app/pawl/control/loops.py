@@ -20,7 +20,8 @@ from pawl.core.actions import Action, Append, KeepTraces, Merge, MergeAsked, Pro
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
-from pawl.core.ledger import LedgerError
+from pawl.core.edit import objections
+from pawl.core.ledger import AnyLine, LedgerError
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
 from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
@@ -181,6 +182,39 @@ class RepositoryLoops:
             if looked.loop in again
         ]
 
+    def wanted(self, loop: str, rules: Loop) -> tuple[Snapshot, tuple[int, ...]]:
+        """What is seen of a loop, and the numbers of the proposals that it is ready for.
+
+        Raises:
+            Unobservable: the loop cannot be looked at.
+        """
+        snapshot, actions = self.plan(loop, rules)
+        return snapshot, tuple(action.number for action in actions if isinstance(action, Propose))
+
+    def hand_in(self, loop: str, rules: Loop, thought: Thought) -> str:
+        """Take a proposal that was made elsewhere, and whose maker is not trusted; the next look opens it.
+
+        Gives why it is not taken, in a sentence; empty if it is. What it has cost is recorded either way.
+
+        Raises:
+            Unobservable: the loop cannot be looked at.
+        """
+        snapshot, numbers = self.wanted(loop, rules)
+        why = ""
+        if thought.number not in numbers:
+            why = f"no proposal is wanted for experiment {thought.number} now"
+        elif thought.base != snapshot.base.sha:
+            why = f"the base has moved to {snapshot.base.sha[:12]} since the proposal was made"
+        elif thought.edit is not None:
+            content, base = thought.edit.content.encode(), snapshot.base.content
+            found = objections(rules.edit, base, content, rules.limits.changed_lines)
+            why = thought.proposal.halt or next(iter(found), "")
+        if not why:
+            self._thinker.put_back(loop, thought)
+        elif lines := self._lines(thought, snapshot):
+            self._actor.apply(Append(lines), snapshot)
+        return why
+
     def plan(self, loop: str, rules: Loop) -> tuple[Snapshot, tuple[Action, ...]]:
         """One dry round: what is seen, and what would be done.
 
@@ -249,8 +283,7 @@ class RepositoryLoops:
         """What a proposal has cost, then its pull request and its trace."""
         snapshot = observe(self.view, loop, rules)
         try:
-            lines = lines_of(thought, snapshot, self._clock().astimezone(UTC).isoformat(timespec="seconds"))
-            if lines:
+            if lines := self._lines(thought, snapshot):
                 self._actor.apply(Append(lines), snapshot)
             outcome = "edit" if thought.edit is not None else "none"
             self._figures.proposals.labels(rules.agent.proposer, outcome).inc()
@@ -265,3 +298,6 @@ class RepositoryLoops:
         except (RateLimited, Unreachable, Moved):
             self._thinker.put_back(loop, thought)  # it may be half open: the next look finishes it
             raise
+
+    def _lines(self, thought: Thought, snapshot: Snapshot) -> tuple[AnyLine, ...]:
+        return lines_of(thought, snapshot, self._clock().astimezone(UTC).isoformat(timespec="seconds"))

@@ -113,14 +113,19 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
         host=place.host,
         port=place.port,
         timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
-        seconds_between_writes=_number(
-            "PAWL_SECONDS_BETWEEN_WRITES",
-            value("seconds_between_writes", "PAWL_SECONDS_BETWEEN_WRITES", "1"),
-            float,
-            most=3600,
-        ),
+        seconds_between_writes=seconds_between_writes(environment),
         means=read_means(environment),
     )
+
+
+def seconds_between_writes(environment: Mapping[str, str]) -> float:
+    """What ``PAWL_SECONDS_BETWEEN_WRITES`` says, or the second that GitHub asks for.
+
+    Raises:
+        SettingsError: it is no such number.
+    """
+    name = "PAWL_SECONDS_BETWEEN_WRITES"
+    return _number(name, environment.get(name) or "1", float, most=3600)
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,20 @@ log = structlog.get_logger(__name__)
 ARTIFACT = "pawl-record"
 """The artifact's name."""
 MEMBER = "record.json"
+PROPOSAL_ARTIFACT = "pawl-proposal"
+"""The artifact in which a job that proposes hands its edits over, as one file."""
+PROPOSAL_MEMBER = "proposal.json"
+PROPOSAL_LIMIT = 8 * 2**20
+"""Bytes of that file: edits of 512 KiB and traces of 2 MiB, for a few lanes."""
 TRAJECTORIES = "trajectories.json"
 """What loops over a harness hand in besides; a record without it is as good."""
-UNPACKED = {MEMBER: RECORD_LIMIT, TRAJECTORIES: 2 * TRAJECTORIES_LIMIT}
+UNPACKED = {MEMBER: RECORD_LIMIT, TRAJECTORIES: 2 * TRAJECTORIES_LIMIT, PROPOSAL_MEMBER: PROPOSAL_LIMIT}
 """Bytes of each member; a text takes up to twice its bytes as JSON, unless it is all escapes."""
 _KEY = re.compile(r"(?:baseline|candidate)/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class BadRecord(Exception):
-    """An artifact that holds no usable record; the text says why, for a person."""
+    """An artifact that holds no usable file of the kind that is expected; the text says why, for a person."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,40 @@ class Handed:
 
 def fetch_handed(client: Repository, job: int) -> Handed:
     """What an ended job handed in, or why that is nothing."""
-    found = client.get(f"actions/runs/{job}/artifacts", name=ARTIFACT)["artifacts"]
-    usable = [item for item in found if item["name"] == ARTIFACT and not item["expired"]]
-    if not usable:
-        return Handed(trouble=f"the job ended without the artifact {ARTIFACT}")
-    # The first one: a job that a person ran again must not replace what it measured before.
-    artifact = min(usable, key=lambda item: int(item["id"]))
-    limit = RECORD_LIMIT + TRAJECTORIES_LIMIT
-    if artifact["size_in_bytes"] > limit:
-        return Handed(trouble=f"the artifact {ARTIFACT} is larger than {limit:,} bytes")
     try:
-        return read_handed(client.download(f"actions/artifacts/{artifact['id']}/zip", limit))
-    except NotFound:
-        return Handed(trouble=f"the artifact {ARTIFACT} has expired")
+        return read_handed(_download(client, job, ARTIFACT, RECORD_LIMIT + TRAJECTORIES_LIMIT))
     except BadRecord as error:
         return Handed(trouble=str(error))
+
+
+def fetch_proposals(client: Repository, run: int) -> str:
+    """The file of proposals that a job of a workflow run handed over.
+
+    Raises:
+        BadRecord: there is none, or it cannot be used.
+    """
+    members = _members(
+        _download(client, run, PROPOSAL_ARTIFACT, PROPOSAL_LIMIT), PROPOSAL_ARTIFACT, ([PROPOSAL_MEMBER],)
+    )
+    try:
+        return members[PROPOSAL_MEMBER].decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRecord(f"{PROPOSAL_MEMBER} is not UTF-8") from None
+
+
+def _download(client: Repository, job: int, name: str, limit: int) -> bytes:
+    found = client.get(f"actions/runs/{job}/artifacts", name=name)["artifacts"]
+    usable = [item for item in found if item["name"] == name and not item["expired"]]
+    if not usable:
+        raise BadRecord(f"the job ended without the artifact {name}")
+    # The first one: a job that a person ran again must not replace what it measured before.
+    artifact = min(usable, key=lambda item: int(item["id"]))
+    if artifact["size_in_bytes"] > limit:
+        raise BadRecord(f"the artifact {name} is larger than {limit:,} bytes")
+    try:
+        return client.download(f"actions/artifacts/{artifact['id']}/zip", limit)
+    except NotFound:
+        raise BadRecord(f"the artifact {name} has expired") from None
 
 
 def read_handed(data: bytes) -> Handed:
@@ -74,7 +98,7 @@ def read_handed(data: bytes) -> Handed:
     Raises:
         BadRecord: it is no such zip, or the record's member is no record.
     """
-    members = _members(data)
+    members = _members(data, ARTIFACT, ([MEMBER], [MEMBER, TRAJECTORIES]))
     try:
         text = members[MEMBER].decode("utf-8")
     except UnicodeDecodeError:
@@ -88,19 +112,19 @@ def read_handed(data: bytes) -> Handed:
     return Handed(record, text, "", _trajectories(members.get(TRAJECTORIES, b"{}")))
 
 
-def _members(data: bytes) -> dict[str, bytes]:
+def _members(data: bytes, artifact: str, expected: tuple[list[str], ...]) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [member.filename for member in archive.infolist()]
-            if sorted(names) not in ([MEMBER], [MEMBER, TRAJECTORIES]):
+            if sorted(names) not in expected:
+                more = f", and {TRAJECTORIES} of loops with tasks" if artifact == ARTIFACT else ""
                 raise BadRecord(
-                    f"the artifact {ARTIFACT} holds {len(names)} files; exactly {MEMBER} is expected, and "
-                    f"{TRAJECTORIES} of loops with tasks"
+                    f"the artifact {artifact} holds {len(names)} files; exactly {expected[0][0]} is expected{more}"
                 )
             return {member.filename: _unpacked(archive, member) for member in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError):
         # RuntimeError: encrypted; NotImplementedError: a way of packing that zipfile does not know.
-        raise BadRecord(f"the artifact {ARTIFACT} is no zip that can be read") from None
+        raise BadRecord(f"the artifact {artifact} is no zip that can be read") from None
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pawl.core.asks import Level
@@ -41,11 +42,20 @@ class RepositoryView(Facets):
     """One repository, as far as it was looked at.
 
     Whoever writes keeps the facets true by the ``put_`` methods, from GitHub's answers, so that a look costs few requests.
+
+    Args:
+        client: the repository.
+        store: where git objects are kept between processes.
+        ended: conclusions of measuring jobs by their workflow run, where only that run's other jobs still go on: whoever
+            looks from within such a run would wait for itself.
     """
 
-    def __init__(self, client: Repository, store: BlobStore | None = None) -> None:
+    def __init__(
+        self, client: Repository, store: BlobStore | None = None, ended: Mapping[int, str] | None = None
+    ) -> None:
         super().__init__()
         self.client = client
+        self._ended = ended or {}
         self.objects = Objects(client, store)
         self.ledger = LedgerBranch(self)
         self._configs: dict[str, Config] = {}
@@ -237,9 +247,15 @@ class RepositoryView(Facets):
                     "measured; `pawl init` writes it"
                 ) from None
             jobs = (Dispatched.read(item, self.default_branch()) for item in listed)
-            return tuple(sorted((job for job in jobs if job is not None), key=lambda job: job.id))
+            return tuple(
+                sorted((self._as_ended(job) for job in jobs if job is not None), key=lambda job: job.id)
+            )
 
         return self._once("jobs", "list", read)
+
+    def _as_ended(self, job: Dispatched) -> Dispatched:
+        conclusion = self._ended.get(job.id)
+        return job if conclusion is None else replace(job, status="completed", conclusion=conclusion)
 
     def checks(self, commit: str) -> tuple[CheckRun, ...]:
         """All check runs on a commit, superseded ones included, oldest first."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.gitstore import moment
+from pawl.localhub.shapes import ACTIONS_BOT
 from pawl.localhub.store import Fact
-from pawl.localhub.workflows import WorkflowFile, fill, labels, parse
+from pawl.localhub.workflows import WorkflowFile, fill, labels, parse, wanted
 
 if TYPE_CHECKING:
     from pawl.localhub.hub import Hub
@@ -101,6 +102,7 @@ class Actions:
         return run
 
     def _create_jobs(self, repo: Fact, run: Fact, file: WorkflowFile) -> None:
+        skipped = []
         for key, spec in file.jobs.items():
             needs = spec.get("needs") or []
             job = self.hub.store.add(
@@ -117,8 +119,12 @@ class Actions:
                 repo["id"],
                 run["id"],
             )  # fmt: skip
-            if not job["needs"]:
+            if not wanted(spec, run["inputs"]):
+                skipped.append(job)
+            elif not job["needs"]:
                 self._queue(repo, job)
+        for job in skipped:
+            self._finish(repo, job, "skipped")
 
     def _queue(self, repo: Fact, job: Fact) -> None:
         job["status"] = "queued"
@@ -219,7 +225,7 @@ class Actions:
         token = self.hub.store.add(
             "token",
             {
-                "type": "job", "login": self.hub.bot, "repos": [repo["id"]], "permissions": job["permissions"],
+                "type": "job", "login": ACTIONS_BOT, "repos": [repo["id"]], "permissions": job["permissions"],
                 "expires": self.hub.clock() + JOB_TOKEN_SECONDS, "installation": None,
             },
             key="ghs_job_" + secrets.token_urlsafe(30),

@@ -49,7 +49,7 @@ class Checks:
         run: Fact = {
             "name": name, "head_sha": sha, "status": "queued", "conclusion": None, "external_id": None,
             "details_url": None, "started_at": self.hub.now(), "completed_at": None, "title": None, "summary": None,
-            "text": None, "annotations": [], "actions": [], "created_at": self.hub.now(),
+            "text": None, "annotations": [], "actions": [], "created_at": self.hub.now(), "by": actor,
             "suite_id": runs[0]["suite_id"] if runs else self.hub.store.add("suite", {}, repo["id"], sha)["id"],
         }  # fmt: skip
         self._apply(run, wanted)
@@ -61,6 +61,10 @@ class Checks:
 
     def edit(self, repo: Fact, run: Fact, actor: str, wanted: Fact) -> None:
         """Change a check run; becoming completed is announced."""
+        if actor != run.get("by", actor):
+            raise HubError(
+                403, "Invalid app_id - check run can only be modified by the GitHub App that created it."
+            )
         before = run["status"]
         self._apply(run, wanted)
         self.hub.store.save(run)

@@ -20,6 +20,7 @@ from pawl.localhub.gitstore import GitStore, moment
 from pawl.localhub.pulls import Pulls
 from pawl.localhub.refs import Refs
 from pawl.localhub.residence import Residence
+from pawl.localhub.shapes import ACTIONS_BOT
 from pawl.localhub.store import Fact, Store
 from pawl.localhub.work_shapes import WorkShapes
 
@@ -116,6 +117,8 @@ class Hub:
         with self.store.transaction():
             self._ensure_user("pawl-developer")
             self._ensure_user("pawl-local[bot]", "Bot")
+            self._ensure_user(ACTIONS_BOT, "Bot")
+            self._ensure_user("github", "Organization")
             return self.store.add(
                 "app",
                 {
@@ -200,6 +203,7 @@ class Hub:
                     "name": name, "full_name": full_name, "private": private, "next_number": 1,
                     "default_branch": default_branch, "description": description, "created_at": now,
                     "updated_at": now, "pushed_at": now, "collaborators": {owner: "admin"}, "protection": {},
+                    "actions_may_open_pulls": False,
                 },
                 key=full_name.lower(),
             )  # fmt: skip
@@ -259,6 +263,11 @@ class Hub:
             repo = self.repository(full_name)
             repo["protection"].pop(branch, None)
             self.store.save(repo)
+
+    def let_actions_open_pulls(self, full_name: str, allowed: bool = True) -> None:
+        """The setting that lets jobs' own tokens open pull requests; off in a new repository, as on GitHub."""
+        with self.store.transaction():
+            self.store.save({**self.repository(full_name), "actions_may_open_pulls": allowed})
 
     def git(self, repo: Fact) -> GitStore:
         """A repository's git objects."""

@@ -29,6 +29,8 @@ def pulls(call: Call) -> Listing:
 def create_pull(call: Call) -> Reply:
     """Open a pull request."""
     require_text(call.body.get("title"), "PullRequest", "title")
+    if call.caller.kind == "job" and not call.repo.get("actions_may_open_pulls"):
+        raise HubError(403, "GitHub Actions is not permitted to create or approve pull requests.")
     issue = call.hub.pulls.create(call.repo, call.actor, {**call.body, "via_app": call.via_app})
     return Reply(201, call.hub.shapes.pull(call.repo, issue))
 

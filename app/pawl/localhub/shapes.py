@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+ACTIONS_BOT = "github-actions[bot]"
+"""Whom a job's own token acts as."""
+ACTIONS_APP: Json = {
+    "app_id": 15368, "slug": "github-actions", "name": "GitHub Actions", "owner": "github",
+    "created_at": "2018-07-30T09:30:17Z", "permissions": {}, "events": [],
+}  # fmt: skip
+
 _REPOSITORY_URLS = {
     "archive_url": "/{archive_format}{/ref}", "assignees_url": "/assignees{/user}", "blobs_url": "/git/blobs{/sha}",
     "branches_url": "/branches{/branch}", "collaborators_url": "/collaborators{/collaborator}",
@@ -73,9 +80,9 @@ class Shapes:
         user = self.hub.store.find("user", login) if login else None
         return self.user(user) if user else None
 
-    def app(self) -> Json:
-        """The App, as `integration`."""
-        app = self.hub.app_fact
+    def app(self, actor: str = "") -> Json:
+        """The App behind a bot's login, as `integration`: GitHub Actions for a job's token, else the hub's own."""
+        app = ACTIONS_APP if actor == ACTIONS_BOT else self.hub.app_fact
         return {
             "id": app["app_id"], "slug": app["slug"], "node_id": node("App", app["app_id"]), "name": app["name"],
             "owner": self.login(app["owner"]), "description": "", "external_url": self.hub.url + "/",

@@ -53,7 +53,7 @@ class WorkShapes(Shapes):
             "closed_by": self.login(issue.get("closed_by")),
             "author_association": self.association(repo, issue["user"]),
             "reactions": self.reactions(issue, at + "/reactions"),
-            "performed_via_github_app": self.app() if issue.get("via_app") else None,
+            "performed_via_github_app": self.app(issue["user"]) if issue.get("via_app") else None,
         }  # fmt: skip
         if issue["pull"]:
             pull = self.api(repo, f"/pulls/{issue['number']}")
@@ -76,7 +76,7 @@ class WorkShapes(Shapes):
             "user": self.login(comment["user"]), "created_at": comment["created_at"],
             "updated_at": comment["updated_at"], "author_association": self.association(repo, comment["user"]),
             "reactions": self.reactions(comment, at + "/reactions"),
-            "performed_via_github_app": self.app() if comment.get("via_app") else None,
+            "performed_via_github_app": self.app(comment["user"]) if comment.get("via_app") else None,
         }  # fmt: skip
 
     def reaction(self, reaction: Fact) -> Json:
@@ -158,12 +158,13 @@ class WorkShapes(Shapes):
         """A `check-run`; webhooks carry more of its suite."""
         at = self.api(repo, f"/check-runs/{run['id']}")
         suite: Json = {"id": run["suite_id"]}
+        app = self.app(run.get("by", ""))
         pulls = self._minimal_pulls(repo, run["head_sha"])
         if hook:
             suite |= {
                 "node_id": node("CheckSuite", run["suite_id"]), "head_sha": run["head_sha"], "head_branch": None,
                 "status": run["status"], "conclusion": run["conclusion"], "before": None, "after": None,
-                "url": self.api(repo, f"/check-suites/{run['suite_id']}"), "pull_requests": pulls, "app": self.app(),
+                "url": self.api(repo, f"/check-suites/{run['suite_id']}"), "pull_requests": pulls, "app": app,
                 "created_at": run["created_at"], "updated_at": run["created_at"],
             }  # fmt: skip
         return {
@@ -176,7 +177,7 @@ class WorkShapes(Shapes):
                 "title": run["title"], "summary": run["summary"], "text": run["text"],
                 "annotations_count": len(run["annotations"]), "annotations_url": at + "/annotations",
             },
-            "check_suite": suite, "app": self.app(), "pull_requests": pulls,
+            "check_suite": suite, "app": app, "pull_requests": pulls,
         }  # fmt: skip
 
     def annotation(self, repo: Fact, run: Fact, given: Json) -> Json:

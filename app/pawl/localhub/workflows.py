@@ -11,8 +11,10 @@ from typing import Any
 from pawl.localhub.errors import HubError
 
 _EXPRESSION = re.compile(
-    r"\$\{\{\s*(fromJSON\()?\s*(?:github\.event\.)?inputs\.([\w-]+)\s*\)?\s*\}\}", re.IGNORECASE
+    r"\$\{\{\s*(fromJSON\()?\s*(?:github\.event\.)?inputs\.([\w-]+)\s*(?:\|\|\s*'([^']*)')?\s*\)?\s*\}\}",
+    re.IGNORECASE,
 )
+_EMPTY = re.compile(r"(?:\$\{\{)?\s*inputs\.([\w-]+)\s*([!=]=)\s*''\s*(?:\}\})?")
 # GitHub's limits of `on.workflow_dispatch.inputs`.
 INPUT_CHARACTERS = 65_535
 INPUTS = 25
@@ -75,13 +77,19 @@ def parse(data: bytes, path: str) -> WorkflowFile:
 
 
 def fill(value: Any, inputs: Mapping[str, str]) -> Any:
-    """A value with `${{ inputs.X }}` replaced; a text that is one `fromJSON(inputs.X)` becomes what it holds."""
+    """A value with `${{ inputs.X || 'else' }}` replaced; a text that is one `fromJSON(inputs.X)` becomes what it holds."""
     if not isinstance(value, str):
         return value
     whole = _EXPRESSION.fullmatch(value.strip())
     if whole and whole[1]:
-        return json.loads(inputs.get(whole[2], "null") or "null")
-    return _EXPRESSION.sub(lambda match: inputs.get(match[2], ""), value)
+        return json.loads(inputs.get(whole[2]) or whole[3] or "null")
+    return _EXPRESSION.sub(lambda match: inputs.get(match[2]) or match[3] or "", value)
+
+
+def wanted(job: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
+    """Whether a job's condition lets it run, where that asks for an input being empty or not; any other one does."""
+    asked = _EMPTY.fullmatch(str(job.get("if", "")).strip())
+    return asked is None or (inputs.get(asked[1], "") == "") == (asked[2] == "==")
 
 
 def labels(job: Mapping[str, Any], inputs: Mapping[str, str]) -> list[str]:
