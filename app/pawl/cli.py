@@ -311,6 +311,14 @@ def init(
     metric: Annotated[str, typer.Option(help="Name of the metric.")] = "",
     goal: Annotated[str, typer.Option(help="minimize or maximize")] = "",
     label: Annotated[list[str] | None, typer.Option(help="Runner label; give it several times.")] = None,
+    mode: Annotated[
+        str,
+        typer.Option(help="app: an App runs the loop. action: the workflow's own jobs do, without a server."),
+    ] = "app",
+    uses: Annotated[
+        str,
+        typer.Option(help="For --mode action: where Pawl's Action is, like OWNER/pawl@COMMIT, 40 digits."),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:
     """Write a configuration, a workflow and a program skeleton."""
@@ -319,7 +327,11 @@ def init(
 
     try:
         wishes = Wishes(loop, edit, metric, goal, tuple(label or ("self-hosted",)))
-        for written in write(path, wishes, force):
+        if mode not in ("app", "action"):
+            raise LayoutError(f"there is no mode {mode!r}; there are app and action")
+        if (mode == "action") != bool(uses):
+            raise LayoutError("--mode action and --uses OWNER/pawl@COMMIT go together")
+        for written in write(path, wishes, force, uses):
             typer.echo(f"wrote {written}")
         typer.echo("Next: fill in the program and commit, then `pawl check`, then `pawl try .`")
     except LayoutError as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from pawl.commands.scaffold import init
-from pawl.core.config import CONFIG_PATH
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
 from pawl.core.config_file import parse_config
 from pawl.core.layout import LayoutError, Wishes
+from pawl.core.workflow_check import workflow_remarks
+from pawl.messages.scaffold import loop_workflow, workflow
 
 
 def repository(folder: Path, branch: str = "main", code: str = "LR = 0.1\n") -> Path:
@@ -90,3 +92,33 @@ def test_a_lone_script_that_prints_its_metric_needs_no_words(tmp_path: Path) -> 
 def test_a_metric_that_is_nowhere_printed_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="say what is measured"):
         init(repository(tmp_path), Wishes())
+
+
+def test_a_loop_without_a_server_is_pinned_by_a_commit(tmp_path: Path) -> None:
+    uses = f"someone/pawl@{'0a' * 20}"
+    init(repository(tmp_path), wishes(), uses=uses)
+    text = (tmp_path / ".github" / "workflows" / "pawl.yml").read_text()
+    assert text.count(f"uses: {uses}") == 3
+
+
+@pytest.mark.parametrize("uses", ["someone/pawl@v1", "someone/pawl", "./", "a/b@" + "0" * 40 + "\n  evil: 1"])
+def test_a_tag_that_could_be_moved_is_no_pin(tmp_path: Path, uses: str) -> None:
+    with pytest.raises(LayoutError, match="names no Action by its commit"):
+        init(repository(tmp_path), wishes(), uses=uses)
+    assert not (tmp_path / ".github").exists()
+
+
+def test_check_finds_nothing_wrong_with_either_workflow(tmp_path: Path) -> None:
+    """Jobs that propose and conclude hold keys and may write; none of them runs a candidate."""
+    config = parse_config("version: 1\nloops: {demo: {edit: a.py, metric: {name: x, goal: minimize}}}\n")
+    for text in (workflow(), loop_workflow(f"someone/pawl@{'0a' * 20}")):
+        assert list(workflow_remarks({WORKFLOW_PATH: text}, config, lambda _: "")) == []
+
+
+def test_check_finds_a_measuring_job_that_could_write() -> None:
+    config = parse_config("version: 1\nloops: {demo: {edit: a.py, metric: {name: x, goal: minimize}}}\n")
+    text = loop_workflow(f"someone/pawl@{'0a' * 20}")
+    measure = text.index("  measure:")
+    broken = text[:measure] + text[measure:].replace("contents: read", "contents: write", 1)
+    found = list(workflow_remarks({WORKFLOW_PATH: broken}, config, lambda _: ""))
+    assert [remark.message.split(" on a machine")[0] for remark in found] == ["it asks for write permissions"]

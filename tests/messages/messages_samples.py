@@ -25,9 +25,12 @@ from pawl.core.ledger import (
 from pawl.core.measurement import (
     Arm,
     Calibration,
+    Environment,
     Purpose,
+    Record,
     Request,
     RunFact,
+    RunRecord,
     RunStatus,
     Stage,
     Step,
@@ -383,3 +386,15 @@ def passing(
         )
 
     return run
+
+
+def passing_record(asked: Request, runs: tuple[RunFact, ...]) -> Record:
+    """What a job hands in that made these runs."""
+    return Record(
+        request=asked.digest,
+        key=asked.key,
+        environment=Environment(device="NVIDIA H100 80GB", sandbox="docker"),
+        runs=tuple(RunRecord(**run.model_dump()) for run in runs),
+        complete=True,
+        seconds_total=1234.5,
+    )

@@ -9,6 +9,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
+
+from pawl.messages.scaffold import loop_workflow, workflow
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = re.compile(r"^(jobs|runs):", re.MULTILINE)
@@ -43,6 +46,44 @@ def test_workflows_are_correct() -> None:
 def test_workflows_cannot_be_abused() -> None:
     status, said = _run(_tool("zizmor"), "--offline", "--quiet", "--format=plain", *_lintable())
     assert status == 0, said
+
+
+def test_what_init_writes_is_correct_and_cannot_be_abused(tmp_path: Path) -> None:
+    """For a loop with an App, and for one without a server."""
+    texts = {"app": workflow(("self-hosted", "gpu")), "action": loop_workflow(f"someone/pawl@{'0a' * 20}")}
+    for name, text in texts.items():
+        path = tmp_path / name / ".github" / "workflows" / "pawl.yml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        # The labels of runners come from an input, where the linter cannot see them.
+        status, said = _run(_tool("jactionlint"), path)
+        assert status == 0, said
+        status, said = _run(_tool("zizmor"), "--offline", "--quiet", "--format=plain", path)
+        assert status == 0, said
+
+
+def test_only_the_job_that_measures_is_handed_a_request_and_only_it_runs_on_the_users_machines() -> None:
+    """The three jobs of a loop without a server, by what each of them holds."""
+    jobs = YAML(typ="safe").load(loop_workflow(f"someone/pawl@{'0a' * 20}"))["jobs"]
+    assert list(jobs) == ["propose", "measure", "conclude"]
+    text = {name: str(job) for name, job in jobs.items()}
+    assert [name for name in jobs if "secrets." in text[name]] == ["propose", "conclude"]
+    assert [name for name in jobs if "'write'" in text[name]] == ["conclude"]
+    assert [name for name in jobs if "inputs.request }}" in text[name]] == ["measure"]
+    assert [name for name in jobs if jobs[name]["runs-on"] == "ubuntu-latest"] == ["propose", "conclude"]
+    assert "API_KEY" not in text["conclude"]
+    assert "SEED" not in text["propose"]
+
+
+def test_the_actions_inputs_reach_no_shell() -> None:
+    """Everything goes by the environment: not one expression stands in a script."""
+    action = YAML(typ="safe").load((ROOT / "action.yml").read_text())
+    scripts = [step["run"] for step in action["runs"]["steps"] if "run" in step]
+    assert scripts
+    assert not any("${{" in script for script in scripts)
+    given = {f"inputs.{name}" for name in action["inputs"]}
+    read = set(re.findall(r"inputs\.[a-z-]+", str(action["runs"])))
+    assert given == read
 
 
 def test_our_own_workflows_pass_the_strict_rules_too() -> None:

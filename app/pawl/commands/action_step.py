@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import MutableMapping
+from typing import Any, NoReturn
+
+import structlog
+
 from pawl.commands.action import PROPOSAL, ActionStep, Trouble
+from pawl.commands.job_log import JobLog
 from pawl.commands.propose import propose, said, write
 from pawl.commands.step import Job, Round, StepError, Stepped, signed_in_for, step_in_job, told
 from pawl.control.signing_in import SignedIn
@@ -26,6 +33,7 @@ ENDS = frozenset({"success", "failure", "cancelled"})
 
 def propose_edits(step: ActionStep) -> int:
     """Write down what the loops' proposers have to offer."""
+    _log_to(step.log)
     round_ = _round(step)
     try:
         with step.log.group("Proposing"):
@@ -45,6 +53,7 @@ def propose_edits(step: ActionStep) -> int:
 
 def conclude(step: ActionStep) -> int:
     """Look, decide and act, with what the run's other job measured or proposed; then ask for the next proposal."""
+    _log_to(step.log)
     round_ = _round(step)
     try:
         signed_in = signed_in_for(step.environment, round_)
@@ -58,6 +67,20 @@ def conclude(step: ActionStep) -> int:
     for looked in problems:
         step.log.annotate("error", f"{looked.loop}: {looked.problem}")
     return 1 if problems else 0
+
+
+def _log_to(log: JobLog) -> None:
+    """Structured logs become lines in which the runner finds no command, whatever was logged."""
+
+    def say(_: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        words = [f"{key}={value}" for key, value in event.items() if key != "event"]
+        log.line(" ".join([f"{level}: {event.get('event', '')}", *words]))
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, say],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
 
 
 def _round(step: ActionStep) -> Round:

@@ -35,8 +35,14 @@ class Folder:
             return None
 
 
-def init(repository: Path, wishes: Wishes, force: bool = False) -> list[Path]:
+def init(repository: Path, wishes: Wishes, force: bool = False, uses: str = "") -> list[Path]:
     """Write the files; those that are there already are kept unless `force`.
+
+    Args:
+        repository: its top folder.
+        wishes: what the user said of the loop.
+        force: write over what is there.
+        uses: for a loop without a server, the Action that its jobs use.
 
     Raises:
         LayoutError: nothing could be found out, or there is nothing to write, or it cannot be written.
@@ -44,7 +50,7 @@ def init(repository: Path, wishes: Wishes, force: bool = False) -> list[Path]:
     _must_be_top(repository, wishes.edit or "train.py")
     layout = recognise(Folder(repository), wishes, _branch(repository))
     written: list[Path] = []
-    for name, text in files(layout, wishes.labels, (repository / layout.program).is_file()).items():
+    for name, text in files(layout, wishes.labels, (repository / layout.program).is_file(), uses).items():
         path = repository / name
         if path.exists() and not force:
             continue

@@ -16,7 +16,8 @@ from pawl.core.remarks import Level, Remark
 WORKFLOWS = WORKFLOW_PATH.rsplit("/", 1)[0]
 """Where GitHub looks for workflows."""
 
-_TITLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.title\s*\}\}")
+_TITLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.title\s*(?:\|\|\s*'[^']*'\s*)?\}\}")
+_REQUEST = re.compile(r"\$\{\{[^}]*\binputs\.request\b")
 _SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b")
 
 
@@ -94,8 +95,9 @@ def _measuring(
         )
     if unsaved:
         yield Remark("advice", f"it {unsaved}; GitHub runs the one on the default branch", file=name)
-    jobs = workflow.get("jobs")
-    parts = [workflow, *(jobs.values() if isinstance(jobs, dict) else ())]
+    # In a loop without a server, other jobs of this file may write or hold a key: none of them is handed the request.
+    jobs = [job for job in _jobs(workflow) if _REQUEST.search(str(job))] or _jobs(workflow)
+    parts = [workflow, *jobs]
     given = [part.get("permissions") for part in parts if isinstance(part, dict)]
     if all(permissions is None for permissions in given):
         yield Remark(
@@ -115,13 +117,19 @@ def _measuring(
                 file=name,
                 line=_line(text, "write"),
             )
-    if secret := _SECRET.search(text):
+    everywhere = [workflow.get("env"), *jobs]
+    if any(_SECRET.search(str(part)) for part in everywhere) and (secret := _SECRET.search(text)):
         yield Remark(
             "warning",
             "it reads secrets on a machine that runs candidates; a measuring job needs none",
             file=name,
             line=text.count("\n", 0, secret.start()) + 1,
         )
+
+
+def _jobs(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    jobs = workflow.get("jobs")
+    return [job for job in jobs.values() if isinstance(job, dict)] if isinstance(jobs, dict) else []
 
 
 def _line(text: str, word: str) -> int:

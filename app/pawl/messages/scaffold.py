@@ -19,8 +19,18 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> dict[str, str]:
+ACTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+@[0-9a-f]{40}")
+"""An action of a repository, pinned by its commit: a tag can be moved to other code."""
+
+
+def files(layout: Layout, labels: tuple[str, ...], existing_program: bool, uses: str = "") -> dict[str, str]:
     """Path to text of everything to write.
+
+    Args:
+        layout: what the repository looks like.
+        labels: of the runner that measures.
+        existing_program: whether the program is there already.
+        uses: for a loop without a server, the Action that its jobs use; empty where an App runs it.
 
     Raises:
         LayoutError: a runner label that GitHub would not accept, or wishes that make no valid configuration.
@@ -30,7 +40,7 @@ def files(layout: Layout, labels: tuple[str, ...], existing_program: bool) -> di
         parse_config(config)
     except ConfigError as error:
         raise LayoutError("; ".join(problem.message for problem in error.problems)) from None
-    written = {CONFIG_PATH: config, WORKFLOW_PATH: workflow(labels)}
+    written = {CONFIG_PATH: config, WORKFLOW_PATH: loop_workflow(uses, labels) if uses else workflow(labels)}
     if not existing_program:
         written[layout.program] = _environment().get_template("program.md.j2").render(layout=layout)
     return written
@@ -42,10 +52,27 @@ def workflow(labels: tuple[str, ...] = ("self-hosted",)) -> str:
     Raises:
         LayoutError: a runner label that GitHub would not accept.
     """
+    return _environment().get_template("workflow.yml.j2").render(labels=_labels(labels))
+
+
+def loop_workflow(uses: str, labels: tuple[str, ...] = ("self-hosted",)) -> str:
+    """The text of the workflow that runs loops without a server.
+
+    Raises:
+        LayoutError: a runner label that GitHub would not accept, or an Action that is not pinned by its commit.
+    """
+    if not ACTION.fullmatch(uses):
+        raise LayoutError(
+            f"{uses!r} names no Action by its commit; write it as OWNER/NAME@ and the 40 digits of a commit of Pawl"
+        )
+    return _environment().get_template("loop_workflow.yml.j2").render(uses=uses, labels=_labels(labels))
+
+
+def _labels(labels: tuple[str, ...]) -> str:
     for label in labels:
         if not LABEL.fullmatch(label):
             raise LayoutError(f"{label!r} is no runner label")
-    return _environment().get_template("workflow.yml.j2").render(labels=json.dumps(list(labels)))
+    return json.dumps(list(labels))
 
 
 @cache

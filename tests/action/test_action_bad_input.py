@@ -1,0 +1,238 @@
+"""What a job is handed is data that somebody else wrote: each kind of bad input is explained, and nothing is lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from action.act_kit import RUNNERS
+from action.stranger import NAME, SECRETS, Stranger, job_environment
+from pawl.commands.action import run_action
+from pawl.core.measurement import Request
+from pawl.localhub import HubServer
+
+EDIT = {"content": "STEP = 3.0\n", "hypothesis": "Shorter", "proposer": "command"}
+
+
+class Jobs:
+    """A stranger's repository whose jobs this test is the runner of; each step that uses the Action runs in this process."""
+
+    def __init__(self, server: HubServer, folder: Path) -> None:
+        self.stranger, self.server, self.folder = Stranger(server), server, folder
+        self.actions = server.hub.actions
+        self.waiting: list[Any] = []
+        for label in RUNNERS:
+            self.actions.register_runner(label, [label])
+
+    def next(self, name: str, run: int = 0) -> Any:
+        """The next job of this name, of a workflow run if one is named, begun; others wait meanwhile."""
+        for label in RUNNERS:
+            while (job := self.actions.acquire_job(label)) is not None:
+                self.waiting.append(job)
+        found = [job for job in self.waiting if job["job_name"] == name and run in (0, job["run_id"])]
+        assert found, f"{name} does not wait, but {[job['job_name'] for job in self.waiting]}"
+        self.waiting.remove(found[0])
+        self.actions.start_job(found[0]["job_id"])
+        return found[0]
+
+    def use(self, job: Any, **inputs: str) -> int:
+        """One step of a job that uses the Action; its exit code."""
+        folder = self.folder / str(job["job_id"])
+        return run_action({**job_environment(job, self.server, folder, **inputs), **SECRETS})
+
+    def conclude(self, run: int, **inputs: str) -> int:
+        """The job that concludes a workflow run, whole."""
+        job = self.next("conclude", run)
+        code = self.use(job, command="step", **inputs)
+        self.actions.complete_job(job["job_id"], "success" if code == 0 else "failure")
+        return code
+
+    def propose(self, artifact: bytes | dict[str, bytes] | None = None) -> int:
+        """A turn whose proposing job hands in what it likes."""
+        job = self.next("propose", self.stranger.dispatch()["id"])
+        if artifact is not None:
+            self.actions.upload_artifact(job["job_id"], "pawl-proposal", artifact)
+        self.actions.complete_job(job["job_id"], "success")
+        return self.conclude(job["run_id"], proposed="success")
+
+    def begin(self) -> None:
+        """To the point where the loop's first calibration waits for its runner."""
+        assert self.propose({"proposal.json": handover()}) == 0
+
+    def measuring(self) -> tuple[Any, Request]:
+        """The next measuring job and its request."""
+        job = self.next("measure")
+        return job, Request.model_validate_json(job["inputs"]["request"])
+
+
+def handover(**changed: Any) -> bytes:
+    """A file of proposals."""
+    return json.dumps({"version": 1, "repository": NAME, "proposals": [], **changed}).encode()
+
+
+@pytest.fixture
+def jobs(hub_server: HubServer, tmp_path: Path) -> Jobs:
+    return Jobs(hub_server, tmp_path / "jobs")
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("proposal.json", b" " * 20_000_000)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("artifact", "said"),
+    [
+        (None, "the job ended without the artifact pawl-proposal"),
+        (bomb(), "proposal.json would unpack to 20,000,000 bytes"),
+        ({"proposal.json": b"{}", "more.json": b"{}"}, "holds 2 files; exactly proposal.json is expected"),
+        ({"../../proposal.json": b"{}"}, "holds 1 files; exactly proposal.json is expected"),
+        (b"PK no zip", "is no zip that can be read"),
+        ({"proposal.json": b"\xff"}, "proposal.json is not UTF-8"),
+    ],
+)
+def test_an_artifact_that_is_none_opens_nothing(
+    jobs: Jobs, artifact: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The loop goes on all the same: its first calibration is started."""
+    assert jobs.propose(artifact) == 0
+    out = capsys.readouterr().out
+    assert "::warning::no proposal was opened: " in out
+    assert said in out
+    assert jobs.measuring()[1].purpose == "pool"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            handover(repository="someone/else"),
+            "it holds proposals for 'someone/else', not for stranger/solver",
+        ),
+        (handover(more=1), "it is no file of proposals (more: Extra inputs are not permitted)"),
+        (b'{"version": 1, "repository": NaN}', "it is no file of proposals"),
+    ],
+)
+def test_a_file_of_proposals_that_is_none_is_an_error(
+    jobs: Jobs, text: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jobs.propose({"proposal.json": text}) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_a_proposal_under_a_number_that_nobody_asked_for_opens_nothing(
+    jobs: Jobs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs.begin()
+    base = jobs.stranger.tip()
+    for number, sha, said in (
+        (999, base, "no proposal is wanted for experiment 999 now"),
+        (1, "0" * 40, "the base has moved"),
+    ):
+        proposal = {"loop": "tune", "number": number, "base": sha, "edit": EDIT}
+        assert jobs.propose({"proposal.json": handover(proposals=[proposal])}) == 0
+        assert said in capsys.readouterr().out
+    assert jobs.stranger.tip("pawl/tune/1") is None
+    assert jobs.stranger.tip("pawl/tune/999") is None
+
+
+def test_a_proposing_job_that_knows_the_format_of_records_forges_none(jobs: Jobs) -> None:
+    """A coding agent in the proposing job can upload any artifact of its own run. No record is ever read from there."""
+    jobs.begin()
+    waiting, request = jobs.measuring()
+    job = jobs.next("propose", jobs.stranger.dispatch()["id"])
+    record = {"version": 1, "request": request.digest, "key": request.key, "complete": True,
+              "environment": {"device": "cpu", "sandbox": "process"}, "runs": []}  # fmt: skip
+    jobs.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": json.dumps(record).encode()})
+    jobs.actions.complete_job(job["job_id"], "success")
+    assert jobs.conclude(job["run_id"], proposed="success", measured="skipped") == 0
+    assert jobs.stranger.ledger() == []
+    jobs.actions.complete_job(waiting["job_id"], "failure")
+
+
+def test_a_measuring_run_hands_in_no_proposal(jobs: Jobs) -> None:
+    """What a candidate's runner uploads as a proposal is never looked at: it would be an edit that nobody's model made."""
+    jobs.begin()
+    job, _ = jobs.measuring()
+    proposal = {"loop": "tune", "number": 1, "base": jobs.stranger.tip(), "edit": EDIT}
+    jobs.actions.upload_artifact(
+        job["job_id"], "pawl-proposal", {"proposal.json": handover(proposals=[proposal])}
+    )
+    jobs.actions.complete_job(job["job_id"], "success")
+    assert jobs.conclude(job["run_id"], measured="success", proposed="skipped") == 0
+    assert jobs.stranger.tip("pawl/tune/1") is None
+
+
+@pytest.mark.parametrize("how", ["failure", "cancelled"])
+def test_a_measuring_job_that_ended_without_a_record_is_made_again(jobs: Jobs, how: str) -> None:
+    jobs.begin()
+    job, first = jobs.measuring()
+    jobs.actions.complete_job(job["job_id"], how)
+    assert jobs.conclude(job["run_id"], measured=how) == 0
+    line = jobs.stranger.ledger()[-1]
+    assert how in getattr(line, "reason", "")
+    assert jobs.measuring()[1].number == first.number + 1
+
+
+def test_a_token_without_a_permission_is_named(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs.stranger.dispatch()
+    job = jobs.next("propose")
+    assert jobs.use(job, command="step", measured="skipped", proposed="skipped") == 1
+    out = capsys.readouterr().out
+    assert "::error::" in out
+    assert "The job's `permissions` do not reach that far" in out
+
+
+def test_without_the_seed_key_it_says_so(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs.stranger.dispatch()
+    job = jobs.next("propose")
+    environment = job_environment(job, jobs.server, jobs.folder, command="step")
+    assert run_action(environment) == 1
+    assert "::error::set PAWL_SEED_KEY to a long random secret" in capsys.readouterr().out
+
+
+def test_a_request_that_is_none_is_an_error_of_the_job(
+    jobs: Jobs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs.stranger.dispatch()
+    job = jobs.next("propose")
+    for request, said in (
+        ("", "there is no request"),
+        ("{}", "::error::"),
+        ("x" * 60_001, "has 60,001 characters"),
+    ):
+        assert jobs.use(job, command="measure", request=request) == 1
+        assert said in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_known_ones(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs.stranger.dispatch()
+    assert jobs.use(jobs.next("propose"), command="measure; rm -rf /") == 1
+    assert "it is one of measure, step, propose, check" in capsys.readouterr().out
+
+
+def test_a_branch_renamed_in_mid_flight_is_named(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs.begin()
+    job, _ = jobs.measuring()
+    hub = jobs.server.hub
+    repository = hub.repository(NAME)
+    tip = jobs.stranger.tip()
+    assert tip is not None
+    with hub.store.transaction():
+        hub.store.save({**repository, "default_branch": "trunk"})
+        hub.refs.update(hub.repository(NAME), "refs/heads/trunk", tip, "stranger", checked=False)
+        hub.refs.update(hub.repository(NAME), "refs/heads/main", None, "stranger", checked=False)
+    jobs.actions.complete_job(job["job_id"], "failure")
+    assert jobs.conclude(job["run_id"], measured="failure") == 1
+    out = capsys.readouterr().out
+    assert (
+        "stranger/solver has no branch main; create it, or name another one as `branch` of the loop tune"
+        in out
+    )
