@@ -139,9 +139,10 @@ def test_the_check_is_nobodys_attempt(world: World) -> None:
 # Required checks.
 
 
-def test_a_required_check_blocks_no_pull_request_of_people(world: World) -> None:
+@pytest.mark.parametrize("ruleset", [False, True])
+def test_a_required_check_blocks_no_pull_request_of_people(world: World, ruleset: bool) -> None:
     hub = world.server.hub
-    hub.protect(NAME, "main", checks=[f"pawl/{LOOP}"])
+    hub.protect(NAME, "main", checks=[f"pawl/{LOOP}"], ruleset=ruleset)
     head = push(world, {"a.txt": "a\n"}, "work")
     number = propose(world, "work")
     assert (

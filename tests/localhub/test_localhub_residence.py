@@ -100,3 +100,26 @@ def test_an_installation_everywhere_covers_repositories_to_come(hub_server: HubS
     hub.create_repository("acme/third")
     installation = hub.installation_for(hub.repository("acme/third"))
     assert len(installation["repos"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        ({"start_line": 2, "end_line": 2, "start_column": 3, "end_column": 3}, 201),
+        ({"start_line": 2, "end_line": 4}, 201),
+        ({"start_line": 2, "end_line": 4, "start_column": 3}, 422),
+        ({"start_line": 4, "end_line": 2}, 422),
+    ],
+)
+def test_where_an_annotation_can_stand(
+    hub_server: HubServer, token: str, place: dict[str, int], status: int
+) -> None:
+    hub = hub_server.hub
+    repository = hub.repository(NAME)
+    bot = hub.installation_token(hub.installation_for(repository), {"checks": "write"}, None)["key"]
+    marked = {"path": "a.txt", "annotation_level": "failure", "message": "no", **place}
+    body = {
+        "name": "x", "head_sha": hub.store.ref(repository["id"], "refs/heads/main"), "status": "completed",
+        "conclusion": "failure", "output": {"title": "t", "summary": "s", "annotations": [marked]},
+    }  # fmt: skip
+    assert ask(hub_server, bot, "POST", f"/repos/{NAME}/check-runs", body).status_code == status

@@ -110,23 +110,23 @@ class RequiredChecks:
         """Let required checks pass on pull requests that are no experiments of their loop; whether any was missing."""
         changed = False
         for loop, rules in loops.items():
-            if check_name(loop) not in self._view.branch(rules.branch).required_checks:
-                continue
-            pulls = {pull.number: pull for pull in (*self._view.pulls().values(), *self._view.guests())}
-            ours = {
-                pull.head
-                for pull in pulls.values()
-                if pull.own and experiment_of(pull.branch, loop) is not None
-            }
-            for _, pull in sorted(pulls.items()):
-                # The head of an experiment stays unanswered, whoever opens a second pull request from it.
-                if pull.open and pull.base == rules.branch and pull.head not in ours:
-                    changed |= self._pass(loop, pull.head)
+            waiting = [head for head in self._heads(loop, rules.branch) if (loop, head) not in self._done]
+            if waiting and check_name(loop) in self._view.required_checks(rules.branch):
+                for head in waiting:
+                    changed |= self._pass(loop, head)
         return changed
 
+    def _heads(self, loop: str, branch: str) -> list[str]:
+        """Heads of open pull requests to the loop's branch, less those of its experiments."""
+        pulls = {pull.number: pull for pull in (*self._view.pulls().values(), *self._view.guests())}
+        # The head of an experiment stays unanswered, whoever opens a second pull request from it.
+        ours = {
+            pull.head for pull in pulls.values() if pull.own and experiment_of(pull.branch, loop) is not None
+        }
+        found = [pull for _, pull in sorted(pulls.items()) if pull.open and pull.base == branch]
+        return [pull.head for pull in found if pull.head not in ours]
+
     def _pass(self, loop: str, head: str) -> bool:
-        if (loop, head) in self._done:
-            return False
         output = not_an_experiment(loop)
         body = {"title": output.title, "summary": output.summary}
         changed = _complete(self._view, head, check_name(loop), body, "neutral", NO_EXPERIMENT)

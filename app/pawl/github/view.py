@@ -139,6 +139,28 @@ class RepositoryView(Facets):
 
         return self._once("refs", ("branch", name), read)
 
+    def required_checks(self, name: str) -> frozenset[str]:
+        """Names of the checks that a branch requires, by protection or by a ruleset; the latter cost a request of their own.
+
+        Raises:
+            NotFound: there is no such branch.
+        """
+        branch = self.branch(name)
+        if not branch.protected:
+            return frozenset()
+
+        def read() -> frozenset[str]:
+            rules = self.client.get(f"rules/branches/{name}", per_page=PAGE)
+            checks = [
+                check["context"]
+                for rule in rules
+                if rule["type"] == "required_status_checks"
+                for check in rule["parameters"]["required_status_checks"]
+            ]
+            return frozenset(checks)
+
+        return frozenset(branch.required_checks) | self._once("refs", ("rules", name), read)
+
     def refs(self) -> Mapping[str, str]:
         """Branches below ``pawl/`` by name, with their tips."""
         return self._once("refs", "own", lambda: self._refs("heads/pawl/", PREFIX))

@@ -115,6 +115,12 @@ class Checks:
         for item in annotations:
             if item.get("annotation_level") not in ("notice", "warning", "failure") or not item.get("path"):
                 raise invalid("CheckRun", "annotations")
+            lines = item.get("start_line"), item.get("end_line")
+            columns = [name for name in ("start_column", "end_column") if item.get(name) is not None]
+            if not all(isinstance(line, int) for line in lines) or lines[0] > lines[1]:
+                raise invalid("CheckRun", "annotations")
+            if columns and lines[0] != lines[1]:  # GitHub takes columns on one line alone
+                raise invalid("CheckRun", "annotations")
             if len(item.get("title") or "") > 255 or len(item["message"].encode()) > 65_536:
                 raise invalid("CheckRun", "annotations")
         run["annotations"] = [*run["annotations"], *annotations]

@@ -246,10 +246,15 @@ class Hub:
         reviews: int = 0,
         restrict_pushes: Iterable[str] | None = None,
         enforce_admins: bool = False,
+        ruleset: bool = False,
     ) -> None:
-        """Protect a branch. `restrict_pushes` names the logins and App slugs that may still push; None lets all."""
+        """Protect a branch. `restrict_pushes` names the logins and App slugs that may still push; None lets all.
+
+        With `ruleset` by a ruleset instead of the older protection: the API tells of it elsewhere, and it binds admins too.
+        """
         rule = {
-            "checks": list(checks), "strict": strict, "reviews": reviews, "enforce_admins": enforce_admins,
+            "checks": list(checks), "strict": strict, "reviews": reviews,
+            "enforce_admins": enforce_admins or ruleset, "ruleset": ruleset,
             "restrict": None if restrict_pushes is None else list(restrict_pushes),
         }  # fmt: skip
         with self.store.transaction():

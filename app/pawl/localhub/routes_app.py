@@ -203,6 +203,11 @@ def _tip(call: Call, branch: str) -> str:
     return sha
 
 
+def _classic(rule: Fact | None) -> Fact | None:
+    """A protection of the older kind; none where a ruleset protects."""
+    return None if rule is None or rule.get("ruleset") else rule
+
+
 def _protection(call: Call, rule: Fact | None) -> Json:
     checks = rule["checks"] if rule else []
     return {
@@ -233,7 +238,7 @@ def branches(call: Call) -> Listing:
 @route("GET", R + "/branches/<path:branch>/protection", "administration:read")
 def protection(call: Call) -> Json:
     """A branch's protection."""
-    rule = call.repo["protection"].get(call.args["branch"])
+    rule = _classic(call.repo["protection"].get(call.args["branch"]))
     if not rule:
         raise HubError(404, "Branch not protected")
     at = call.hub.shapes.api(call.repo, f"/branches/{call.args['branch']}/protection")
@@ -262,12 +267,20 @@ def branch(call: Call) -> Json:
     at = call.hub.shapes.api(call.repo, f"/branches/{name}")
     return {
         "name": name, "commit": call.hub.shapes.commit(call.repo, _tip(call, name)), "protected": rule is not None,
-        "protection": _protection(call, rule), "protection_url": at + "/protection",
+        "protection": _protection(call, _classic(rule)), "protection_url": at + "/protection",
         "_links": {"self": at, "html": call.hub.shapes.html(call.repo, f"/tree/{name}")},
     }  # fmt: skip
 
 
 @route("GET", R + "/rules/branches/<path:branch>", "metadata:read")
 def rules(call: Call) -> list[Json]:
-    """The rulesets that apply; the hub's protections are classic ones, which GitHub does not list here."""
-    return []
+    """The rulesets that apply. The older protections are not listed here."""
+    rule = call.repo["protection"].get(call.args["branch"])
+    if not rule or not rule.get("ruleset") or not rule["checks"]:
+        return []
+    parameters = {
+        "required_status_checks": [{"context": name} for name in rule["checks"]],
+        "strict_required_status_checks_policy": rule["strict"],
+    }
+    source = {"ruleset_source_type": "Repository", "ruleset_source": call.repo["full_name"], "ruleset_id": 1}
+    return [{"type": "required_status_checks", "parameters": parameters, **source}]

@@ -65,7 +65,7 @@ def onboarding_body(invited: Invited) -> str:
         config=Safe(f"`{CONFIG_PATH}`"),
         readable=config is not None,
         usable=invited.setup.usable,
-        remarks=remark_rows(invited.setup.remarks),
+        remarks=remark_rows(invited.setup.remarks, told_of_workflow=not invited.has_workflow),
         held=invited.public and config is not None and not _accepts_public(config),
         loops=[_loop_row(name, rules) for name, rules in config.loops.items()] if config else [],
         pool=FIRST_RUNS,

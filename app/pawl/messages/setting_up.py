@@ -55,7 +55,7 @@ def config_output(setup: Setup, troubles: Mapping[str, str], add_workflow: Safe 
             usable=not errors,
             read=setup.config is not None,
             troubles=[{"loop": code(loop), "why": _said(why)} for loop, why in sorted(troubles.items())],
-            remarks=remark_rows(setup.remarks),
+            remarks=remark_rows(setup.remarks, told_of_workflow=bool(add_workflow)),
             add_workflow=add_workflow or "",
         ),
         text="",
@@ -76,8 +76,16 @@ def not_an_experiment(loop: str) -> CheckOutput:
     )
 
 
-def remark_rows(remarks: Sequence[Remark], most: int = 40) -> list[dict[str, object]]:
-    """Remarks as rows of a list; foreign text is data."""
+def remark_rows(remarks: Sequence[Remark], told_of_workflow: bool, most: int = 40) -> list[dict[str, object]]:
+    """Remarks as rows of a list; foreign text is data.
+
+    Args:
+        remarks: in the order of the rows.
+        told_of_workflow: whether the page says already that the measuring workflow is missing, and what to do.
+        most: rows.
+    """
+    if told_of_workflow:
+        remarks = [remark for remark in remarks if remark.file != WORKFLOW_PATH]
     return [
         {
             "level": _WORDS[remark.level],
