@@ -22,7 +22,8 @@ from pawl.control.proposing import (
 )
 from pawl.control.thinking import Thought
 from pawl.core.edit import Edit
-from pawl.core.ledger import AnyLine, IncidentLine, SpendLine, check_chain
+from pawl.core.judging import Draft
+from pawl.core.ledger import AnyLine, AskLine, IncidentLine, SpendLine, check_chain
 from pawl.core.snapshot import Base, Snapshot
 from pawl.meta.atif import AtifAgent, Step, Trajectory, numbered
 from pawl.meta.proposer import Proposal, Spend
@@ -211,6 +212,29 @@ def test_its_own_cost_does_not_wake_it() -> None:
     told = snapshot(*lines_of(made, seen, AT))
     assert len(told.ledger) == 1
     assert rests.notice(told, NOW)
+
+
+@pytest.mark.parametrize(
+    ("verb", "obeyed", "wakes"),
+    [("status", True, False), ("merge", False, False), ("try", False, False), ("try", True, True)],
+)
+def test_only_an_idea_of_somebody_who_may_wakes_it(verb: str, obeyed: bool, wakes: bool) -> None:
+    """Whoever may read can ask for the status: that must not start a proposal that costs money."""
+    rests, seen = Rests(), snapshot()
+    for _ in range(FAILURES):
+        rests.failed(failure(), seen, NOW)
+    line = Draft(seen, AT).add(
+        AskLine,
+        "ask:1",
+        by="eve",
+        level="read",
+        said=f"/pawl {verb}",
+        number=7,
+        verb=verb,
+        obeyed=obeyed,
+        policy=seen.rules.policy_digest,
+    )
+    assert (rests.notice(snapshot(line), NOW) == "") is wakes
 
 
 def test_loops_rest_on_their_own() -> None:

@@ -127,6 +127,24 @@ def test_a_command_is_answered_before_anything_else_and_once() -> None:
     assert not [each for each in world.decided() if isinstance(each, (act.React, act.Answer))]
 
 
+def test_an_answer_tells_why_nothing_happens() -> None:
+    world = until(started(), State.MEASURING)
+    snapshot = replace(
+        world.snapshot(), asks=(ask("/pawl status"),), proposer_rests="it has tried everything"
+    )
+    told = [each for each in decide(snapshot, Circumstances(NOW, b"key")) if isinstance(each, act.Answer)]
+    assert [each.notices for each in told] == [("no proposal: it has tried everything",)]
+
+
+def test_reactions_come_before_anything_else() -> None:
+    world = until(started(), State.MEASURING)
+    actions = asked(
+        world, ask("/pawl pause"), ask("/pawl nothing", number="78"), ask("/pawl status", number="79")
+    )
+    assert [type(each) for each in actions][:3] == [act.React] * 3
+    assert [each.obeyed for each in actions[:3] if isinstance(each, act.React)] == [True, False, True]
+
+
 def test_resuming_takes_the_label_off_and_ends_an_incident_for_those_who_may() -> None:
     world = until(started(), State.MEASURING)
     finish(world, "forged")

@@ -211,7 +211,7 @@ class World:
             seconds_between_writes=0.0,
         )
         later = Later()
-        app = PawlApp(settings, seconds=lambda: self.now, proposals=later)
+        app = PawlApp(settings, seconds=lambda: self.now, proposals=later, reactions=later)
         app.workers.wake_all()
         self.processes.append(Process(app, later))
         return self.processes[-1]

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import requests
 import structlog
-from faults_kit import BETTER, NAME, WORSE, FailingWrites, World, config, faulty_world
+from faults_kit import BETTER, LOOP, NAME, SOURCE, WORSE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
 from pawl.core.ledger import AskLine, OutcomeLine
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL
+from pawl.github import merging
+from pawl.github.errors import Moved
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 
@@ -70,7 +72,7 @@ def test_somebody_who_may_merges_a_keep_under_review(held: World) -> None:
     comment = say(held, person(held, "ada", "write"), number, "/pawl merge\n\nThank you!")
     held.deliver()
     held.look()
-    assert reactions(held, comment["id"]) == ["+1"]
+    assert set(reactions(held, comment["id"])) == {"eyes", "+1"}
     held.settle().once()
     assert held.outcomes() == {1: "merged"}
     (line,) = asks(held)
@@ -86,7 +88,7 @@ def test_somebody_who_may_not_is_told_so_once(held: World) -> None:
     comment = say(held, person(held, "eve", "triage"), number, "/pawl merge")
     held.webhooks = lambda waiting: [*waiting, *waiting[::-1]]
     held.settle()
-    assert reactions(held, comment["id"]) == ["confused"]
+    assert set(reactions(held, comment["id"])) == {"eyes", "confused"}
     (told,) = answers(held, number)
     assert "it takes write access to this repository; yours is triage" in told
     assert held.outcomes() == {}
@@ -94,18 +96,33 @@ def test_somebody_who_may_not_is_told_so_once(held: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["after", "before"])
-@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("place", range(8))
 def test_a_command_is_obeyed_once_whatever_fails_on_the_way(held: World, kind: Any, place: int) -> None:
-    """Reaction, label, answer, tree, commit, ref: each of the writes fails in turn, with and without its effect."""
+    """Reactions, label, answer, tree, commit, ref: each of the writes fails in turn, with and without its effect."""
     number = held.tracking()["number"]
     comment = say(held, person(held, "ada", "write"), number, "/pawl pause")
     said = say(held, person(held, "ada", "write"), number, "/pawl status")
     held.hub.faults = FailingWrites(kind, 502 if kind == "before" else 500, lambda count: count == place)
     held.settle()
-    assert reactions(held, comment["id"]) == reactions(held, said["id"]) == ["+1"]
+    for each in (comment, said):  # the first sign of life is not tried again
+        assert set(reactions(held, each["id"])) - {"eyes"} == {"+1"}
     assert PAUSED_LABEL in held.tracking()["labels"]
     assert len(answers(held, number)) == 1
     assert [line.verb for line in asks(held)] == ["pause", "status"]
+
+
+def test_a_command_is_seen_to_have_arrived_while_a_look_is_busy(held: World) -> None:
+    """The look that would answer has not begun: the first reaction comes from the delivery alone."""
+    number, token = held.tracking()["number"], person(held, "ada", "write")
+    comment, other = say(held, token, number, "/pawl pause"), say(held, token, number, "Well done!")
+    elsewhere = held.api("POST", "/issues", {"title": "Something else"})["number"]
+    foreign = say(held, token, elsewhere, "/pawl pause")
+    held.deliver()
+    assert held.processes[0].later.run()
+    assert reactions(held, comment["id"]) == ["eyes"]
+    held.settle()
+    assert reactions(held, comment["id"]) == ["eyes", "+1"]
+    assert reactions(held, other["id"]) == reactions(held, foreign["id"]) == []
 
 
 def test_a_comment_whose_webhook_is_lost_is_read_by_the_timer(held: World) -> None:
@@ -218,6 +235,98 @@ def test_a_button_is_obeyed_from_those_who_may(held: World) -> None:
     held.settle().once()
     assert held.outcomes() == {1: "merged"}
     assert [(line.by, line.obeyed) for line in asks(held)] == [("eve", False), ("ada", True)]
+
+
+def press(world: World, verb: str, login: str) -> None:
+    world.hub.checks.press(NAME, check_of(world)["id"], verb, login)
+
+
+@pytest.mark.parametrize("kind", ["after", "before"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_press_is_obeyed_though_its_answer_fails_and_the_app_is_killed(
+    held: World, kind: Any, place: int
+) -> None:
+    """It exists nowhere but in the inbox: what a failed look has not answered is still there for the next process."""
+    person(held, "ada", "write")
+    press(held, "rerun", "ada")
+    held.hub.faults = FailingWrites(kind, 502 if kind == "before" else 500, lambda count: count == place)
+    held.deliver()
+    held.look()
+    held.kill()
+    held.settle()
+    assert [(line.verb, line.obeyed) for line in asks(held)] == [("rerun", True)]
+    assert held.verdicts()[1] == ["keep", "keep"]
+    assert len(answers(held, held.pull(1)["number"])) == 1
+    assert held.app.database.presses(NAME) == []
+
+
+def test_a_press_waits_for_an_app_that_does_not_know_the_repository_yet(held: World) -> None:
+    person(held, "ada", "write")
+    press(held, "merge", "ada")
+    held.kill()
+    held.deliver()  # before it has asked GitHub where it is installed
+    held.settle().once()
+    assert held.outcomes() == {1: "merged"}
+
+
+def test_a_press_whose_line_could_not_be_written_is_kept(held: World) -> None:
+    """Somebody else moves the ledger in between: the look ends without an error, and without an answer."""
+    person(held, "ada", "write")
+    press(held, "rerun", "ada")
+    held.deliver()
+    app = held.app
+    (loops,) = app._repositories.values()
+    apply, raised = loops._actor.apply, []
+
+    def moved(action: Any, snapshot: Any) -> bool:
+        if type(action).__name__ == "Append" and not raised:
+            raised.append(action)
+            raise Moved("the ledger has moved")
+        return apply(action, snapshot)
+
+    loops._actor.apply = moved  # type: ignore[method-assign]
+    held.look()
+    assert raised
+    assert len(app.database.presses(NAME)) == 1
+    held.timer = True
+    held.settle()
+    assert [line.verb for line in asks(held)] == ["rerun"]
+    assert app.database.presses(NAME) == []
+
+
+def test_a_button_of_an_earlier_head_lets_no_other_bytes_in(held: World) -> None:
+    person(held, "ada", "write")
+    press(held, "merge", "ada")
+    held.force(f"pawl/{LOOP}/1", held.tip("main") or "", f"{LOOP}/train.py", SOURCE.replace("1.0", "0.9"))
+    held.settle()
+    (line,) = asks(held)
+    assert not line.obeyed
+    assert "earlier head" in line.reason
+    assert held.outcomes() == {1: "closed"}
+
+
+def test_a_hold_is_heeded_by_the_very_merge_though_its_webhook_is_lost(tmp_path: Path) -> None:
+    """The label is put on after the last look before the merge."""
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as world:
+        held_back, going = list[int](), merging._require_going
+
+        def late(view: Any, snapshot: Any, pull: Any) -> None:
+            if not held_back:
+                held_back.append(pull.number)
+                world.api("POST", f"/issues/{pull.number}/labels", {"labels": [HOLD_LABEL]})
+                world.webhooks = lambda waiting: []
+            going(view, snapshot, pull)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(merging, "_require_going", late)
+            world.settle()
+        assert held_back
+        assert world.outcomes() == {}
+        world.api("DELETE", f"/issues/{held_back[0]}/labels/{HOLD_LABEL}")
+        world.webhooks = lambda waiting: waiting
+        world.timer = True
+        world.settle().once()
+        assert world.outcomes() == {1: "merged"}
 
 
 def test_githubs_own_button_measures_a_keep_again(held: World) -> None:

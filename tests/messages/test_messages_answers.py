@@ -20,7 +20,7 @@ def test_an_answer(verb: Verb) -> None:
     seen = snapshot(told.lines, experiments=(experiment(10), experiment(11)), last_number=11)
     number = 1 if verb is Verb.EXPLAIN else 10
     about = ASK if verb in (Verb.HELP, Verb.BUDGET) else replace(ASK, experiment=number)
-    text = answer(Answer(about, verb), seen, ("no proposal: it has tried everything",))
+    text = answer(Answer(about, verb, notices=("no proposal: it has tried everything",)), seen)
     assert text.startswith(answer_marker("4711"))
     golden(f"answer_{verb}.md", text)
 

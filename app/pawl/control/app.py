@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from pawl.control.figures import Figures
 from pawl.control.library import library_of
 from pawl.control.loops import RepositoryLoops
 from pawl.control.missed import missed
+from pawl.control.noticing import Noticing, command_comment
 from pawl.control.presses import read_press
 from pawl.control.queue import LookQueue, Workers
 from pawl.control.settings import Settings
@@ -35,6 +37,7 @@ log = structlog.get_logger(__name__)
 INSTALLATIONS = "*"
 """The queue's key for "ask GitHub where the App is installed"."""
 PROPOSALS_AT_ONCE = 4
+REACTIONS_AT_ONCE = 2
 IDLE_ROUNDS = 12
 """Rounds of the timer between two looks at a repository that has no loop: an hour by default. Webhooks tell of the rest."""
 
@@ -47,6 +50,7 @@ class PawlApp:
         clock: the time now, with its zone.
         seconds: seconds that only go forward.
         proposals: where proposals are made; threads of its own by default.
+        reactions: where commands are shown to have arrived; threads of its own by default.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class PawlApp:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         seconds: Callable[[], float] = time.monotonic,
         proposals: Executor | None = None,
+        reactions: Executor | None = None,
     ) -> None:
         self.settings, self._clock, self._seconds = settings, clock, seconds
         self.github = app_of(settings)
@@ -62,6 +67,11 @@ class PawlApp:
         self.queue = LookQueue(seconds)
         self.figures = Figures()
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
+        client = lru_cache(self.github.repository)  # an installation that is made anew is another one
+        self._noticing = Noticing(
+            reactions or ThreadPoolExecutor(REACTIONS_AT_ONCE, thread_name_prefix="reaction"),
+            lambda name: client(name, self._installed.get(name)),
+        )
         self._repositories: dict[str, RepositoryLoops] = {}
         self._installed: dict[str, int] = {}
         """The installation through which each repository is reached."""
@@ -82,12 +92,14 @@ class PawlApp:
         """Let what runs end, and start nothing more. Nothing that is cut off is lost: the next start looks again."""
         self.workers.stop()
         self._proposals.shutdown(wait=False, cancel_futures=True)
+        self._noticing.close()
         self.database.close()
 
     def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
         """Take a delivery: one insert, and a note of what to look at. False if it was received before."""
         event = Event.read(name, payload)
-        fresh = self.database.receive(guid, name, event.action, event.repository, self._clock())
+        press = read_press(event, guid, payload)
+        fresh = self.database.receive(guid, name, event.action, event.repository, self._clock(), press)
         known = name if name in SUBSCRIBED | INSTALLATION_EVENTS else "other"
         self.figures.deliveries.labels(known, "fresh" if fresh else "seen").inc()
         if not fresh:
@@ -99,10 +111,11 @@ class PawlApp:
             self.queue.wake(INSTALLATIONS)
         with self._guard:
             loops = self._repositories.get(event.repository)
-        if loops is not None and (press := read_press(event, guid, payload)) is not None:
-            self.database.press(event.repository, press)
         if loops is not None:
             facets = event.stale_facets(self._login)
+            comment = command_comment(event, payload)
+            if comment is not None and facets:
+                self._noticing.notice(event.repository, comment)
             if facets:
                 loops.note(facets)
                 self.queue.wake(event.repository)

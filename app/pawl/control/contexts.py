@@ -126,8 +126,16 @@ def without_figures(text: str) -> str:
 
 
 def learnable(lines: Iterable[AnyLine]) -> int:
-    """How many lines a proposer could learn something from: all but those about its own cost."""
-    return sum(not isinstance(line, SpendLine) for line in lines)
+    """How many lines a proposer could learn something from: neither those about its own cost nor what people ask of Pawl.
+
+    An idea is one: whoever may have it tried may wake a proposer that rests.
+    """
+    return sum(
+        line.obeyed and line.verb == Verb.TRY
+        if isinstance(line, AskLine)
+        else not isinstance(line, SpendLine)
+        for line in lines
+    )
 
 
 def _coarse(value: float, sigma: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, delete, event, insert, select
@@ -45,7 +45,8 @@ class Pressed(Base):
     by: Mapped[str] = mapped_column(String(200))
     verb: Mapped[str] = mapped_column(String(20))
     check_run: Mapped[str] = mapped_column(String(200))
-    external_id: Mapped[str] = mapped_column(String(64))
+    external_id: Mapped[str] = mapped_column(String(200))
+    head: Mapped[str] = mapped_column(String(200))
 
 
 class Blob(Base):
@@ -67,8 +68,10 @@ class Database:
             event.listen(self._engine, "connect", _tune_sqlite)
         Base.metadata.create_all(self._engine)
 
-    def receive(self, guid: str, event: str, action: str, repository: str, now: datetime) -> bool:
-        """Note a delivery; false if it was noted before."""
+    def receive(
+        self, guid: str, event: str, action: str, repository: str, now: datetime, press: Press | None = None
+    ) -> bool:
+        """Note a delivery, with the press that it tells of, both or neither; false if it was noted before."""
         values = {
             "guid": guid,
             "event": event,
@@ -80,19 +83,16 @@ class Database:
             try:
                 with self._engine.begin() as connection:
                     connection.execute(insert(Delivery).values(values))
+                    if press is not None:
+                        connection.execute(insert(Pressed).values(repository=repository, **asdict(press)))
             except IntegrityError:
                 return False
         return True
 
-    def press(self, repository: str, press: Press) -> None:
-        """Keep a press until it is answered."""
-        with self._writing, self._engine.begin() as connection:
-            connection.execute(insert(Pressed).values(repository=repository, **asdict(press)))
-
     def presses(self, repository: str) -> list[Press]:
         """A repository's presses that have no answer yet."""
         with self._engine.connect() as connection:
-            columns = (Pressed.guid, Pressed.by, Pressed.verb, Pressed.check_run, Pressed.external_id)
+            columns = [Pressed.__table__.c[item.name] for item in fields(Press)]
             found = connection.execute(select(*columns).where(Pressed.repository == repository))
             return [Press(*row) for row in found]
 

@@ -49,9 +49,9 @@ class Event:
         """The event in a payload; parts that are missing or of another type are empty."""
         return cls(
             name=name,
-            action=_text(payload.get("action")),
-            repository=_text(_mapping(payload.get("repository")).get("full_name")),
-            sender=_text(_mapping(payload.get("sender")).get("login")),
+            action=named_text(payload.get("action")),
+            repository=named_text(_mapping(payload.get("repository")).get("full_name")),
+            sender=named_text(_mapping(payload.get("sender")).get("login")),
         )
 
     def stale_facets(self, own_login: str) -> frozenset[Facet]:
@@ -71,7 +71,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
+def named_text(value: Any) -> str:
     """A text that a name can be; anything else says nothing. JSON may hold half a surrogate pair: no database takes it."""
     named = isinstance(value, str) and len(value) <= LONGEST and value.isprintable()
     return value if named else ""

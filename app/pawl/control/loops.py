@@ -12,7 +12,7 @@ import structlog
 
 from pawl.control.desk import Desk
 from pawl.control.figures import Figures
-from pawl.control.presses import Press, asks_of
+from pawl.control.presses import Press, asks_of, settled
 from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
 from pawl.control.tending import Tending
 from pawl.control.thinking import Thought
@@ -136,7 +136,8 @@ class RepositoryLoops:
             self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
             looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
             if self._inbox and self._presses:
-                self._inbox.forget_presses(self._presses)
+                snapshots = [item.snapshot for item in looked if item.snapshot is not None]
+                self._inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
             if self._tending is not None:
                 self._tending.look({each.loop: each.problem for each in looked if each.problem})
             return looked

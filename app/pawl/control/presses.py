@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pawl.control.events import Event
+from pawl.control.events import Event, named_text
 from pawl.core.asks import Ask, Verb
 from pawl.core.ledger import AskLine
 from pawl.core.snapshot import Snapshot
@@ -29,6 +29,17 @@ class Press:
     check_run: str
     """Its name."""
     external_id: str
+    head: str
+    """The commit that the check run is on: what the person saw."""
+
+    @property
+    def key(self) -> str:
+        """Names its one line in a loop's ledger."""
+        return f"ask:press-{self.guid}"
+
+    def about(self, loop: str) -> bool:
+        """Whether the check run is that loop's."""
+        return self.check_run in (check_name(loop), check_name(loop, "c"))
 
 
 def read_press(event: Event, guid: str, payload: Mapping[str, Any]) -> Press | None:
@@ -43,8 +54,10 @@ def read_press(event: Event, guid: str, payload: Mapping[str, Any]) -> Press | N
         verb = str(asked.get("identifier")) if isinstance(asked, Mapping) else ""
     else:
         return None
-    name, external = str(check.get("name"))[:200], str(check.get("external_id"))[:64]
-    return Press(guid, event.sender, verb, name, external) if verb in _VERBS else None
+    if verb not in _VERBS or not (event.repository and event.sender):
+        return None
+    named = (named_text(check.get(name)) for name in ("name", "external_id", "head_sha"))
+    return Press(guid, event.sender, verb, *named)
 
 
 def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) -> Iterator[Ask]:
@@ -53,13 +66,29 @@ def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) 
     pulls = {experiment_of(pull.branch, snapshot.loop): pull.number for pull in view.pulls().values()}
     tracking = snapshot.tracking.number if snapshot.tracking else 0
     for press in presses:
-        if press.check_run not in (check_name(snapshot.loop), check_name(snapshot.loop, "c")):
+        if not press.about(snapshot.loop) or press.key in known:
             continue
         found = _ATTEMPT.fullmatch(press.external_id)
         experiment = int(found[1]) if found else None
         number = pulls.get(experiment, tracking)
-        ask = Ask(
-            f"press-{press.guid}", press.by, view.level(press.by), f"/pawl {press.verb}", number, experiment
-        )
-        if ask.key not in known and number:
-            yield ask
+        if number:
+            yield Ask(
+                id=f"press-{press.guid}",
+                by=press.by,
+                level=view.level(press.by),
+                text=f"/pawl {press.verb}",
+                number=number,
+                experiment=experiment,
+                head=press.head,
+            )
+
+
+def settled(
+    presses: Iterable[Press], loops: Iterable[str], snapshots: Iterable[Snapshot]
+) -> tuple[Press, ...]:
+    """Presses that need not be kept: a ledger answers them, or their loop is in no rules any more."""
+    names, seen = tuple(loops), tuple(snapshots)
+    keys = {line.key for snapshot in seen for line in snapshot.ledger if isinstance(line, AskLine)}
+    return tuple(
+        press for press in presses if press.key in keys or not any(press.about(name) for name in names)
+    )

@@ -189,6 +189,8 @@ class Answer(Action):
     """None where it was no command that exists."""
     refusal: str = ""
     """Why it is not obeyed; empty if it is."""
+    notices: tuple[str, ...] = ()
+    """Sentences that say why nothing happens."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pawl.core.asks import (
 )
 from pawl.core.decision import Verdict
 from pawl.core.judging import Draft
-from pawl.core.ledger import AskLine, Outcome, ResumeLine
+from pawl.core.ledger import AskLine, Outcome, ResumeLine, VerdictLine
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
@@ -48,37 +48,40 @@ class _Waits(Exception):
     action: Action
 
 
-def answered(snapshot: Snapshot, at: str) -> tuple[Action, ...]:
+def answered(snapshot: Snapshot, at: str, notices: tuple[str, ...] = ()) -> tuple[Action, ...]:
     """Everything to do about the commands that have no answer yet. Effects come before the line that says they were made.
 
     Args:
         snapshot: the loop, with its asks.
         at: the time now, UTC, ISO 8601.
+        notices: sentences that say why nothing happens, for those who ask.
     """
-    return tuple(_Answers(snapshot, at).actions())
+    return tuple(_Answers(snapshot, at, notices).actions())
 
 
 class _Answers:
-    def __init__(self, snapshot: Snapshot, at: str) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, at: str, notices: tuple[str, ...]) -> None:
+        self.snapshot, self.notices = snapshot, notices
         self.draft = Draft(snapshot, at)
 
     def actions(self) -> Iterator[Action]:
+        """Reactions first: nobody waits for theirs behind what another command does."""
+        reactions, rest = list[Action](), list[Action]()
         for ask in self.snapshot.asks:
             verb, idea, refusal, effects = None, "", "", list[Action]()
             try:
                 verb, idea = read_command(ask.text)
                 effects = list(self._effects(ask, verb))
             except _Waits as waits:
-                yield waits.action
+                rest.append(waits.action)
                 continue
             except (NotUnderstood, _Refused) as reason:
                 refusal = str(reason)
             if ask.comment:
-                yield React(ask.comment, obeyed=not refusal)
-            yield from effects
+                reactions.append(React(ask.comment, obeyed=not refusal))
+            rest += effects
             if refusal or verb in TOLD:
-                yield Answer(ask, verb, refusal)
+                rest.append(Answer(ask, verb, refusal, self.notices))
             experiment = self._experiment(ask)
             self.draft.add(
                 AskLine,
@@ -91,9 +94,12 @@ class _Answers:
                 verb=verb or "",
                 idea=idea,
                 content=experiment.digest if experiment else None,
+                policy=self.snapshot.rules.policy_digest,
                 obeyed=not refusal,
                 reason=refusal,
             )
+        yield from reactions
+        yield from rest
         if self.draft.lines:
             yield Append(tuple(self.draft.lines))
 
@@ -147,6 +153,8 @@ class _Answers:
 
     def _move(self, experiment: Experiment, ask: Ask, verb: Verb) -> Iterator[Action]:
         state = state_of(self.snapshot, experiment)
+        if verb in (Verb.MERGE, Verb.RERUN) and not self._seen(experiment, ask):
+            raise _Refused("the button is of an earlier head, and the pull request has another one now")
         if verb is Verb.MERGE:
             yield from self._merge(experiment, state, ask)
             return
@@ -164,6 +172,16 @@ class _Answers:
             raise _Refused("it has no verdict yet, and is being measured or waits for it")
         elif state is State.DROPPED:
             raise _Refused("it is being closed; /pawl try asks for the idea once more")
+
+    def _seen(self, experiment: Experiment, ask: Ask) -> bool:
+        """Whether what a person saw beside the button is what is there: this head, or one of the same bytes."""
+        same = (
+            line.head
+            for line in self.snapshot.ledger
+            if isinstance(line, VerdictLine)
+            and (line.experiment, line.content) == (experiment.number, experiment.digest)
+        )
+        return ask.head in ("", experiment.head, *same)
 
     def _merge(self, experiment: Experiment, state: State, ask: Ask) -> Iterator[Action]:
         """A keep is merged as every keep is; anything else goes in as it stands, against or without a verdict."""

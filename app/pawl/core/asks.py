@@ -93,6 +93,8 @@ class Ask:
     """The experiment whose pull request that is; none in the tracking issue."""
     comment: int = 0
     """The comment; 0 for a button."""
+    head: str = ""
+    """The commit whose check run the button is of; empty for a comment, which is about whatever is there."""
 
     @property
     def key(self) -> str:

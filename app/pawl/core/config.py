@@ -434,6 +434,11 @@ class Loop(Rules):
         }
         return sha256(canonical_json(self.model_dump(mode="json", include=fields)))
 
+    @property
+    def policy_digest(self) -> str:
+        """Digest of these rules as a whole: names the policy under which somebody acted."""
+        return sha256(canonical_json(self.model_dump(mode="json")))
+
     def private_globs(self, paths: frozenset[str]) -> tuple[str, ...]:
         """What is never where the candidate runs: declared private paths, the evaluator's own files and the task model's.
 

@@ -57,9 +57,11 @@ def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ..
     if snapshot.tracking is None:
         return (EnsureTracking(),)
     at = circumstances.now.isoformat(timespec="seconds")
-    if snapshot.asks:
-        return answered(snapshot, at)  # people first; what follows from it is decided by the next look
-    return tuple(_Decision(snapshot, circumstances.seed_key, at).actions())
+    actions = tuple(_Decision(snapshot, circumstances.seed_key, at).actions())
+    if snapshot.asks:  # people first; what follows from it is decided by the next look
+        notices = next((each.notices for each in actions if isinstance(each, UpdateTracking)), ())
+        return answered(snapshot, at, notices)
+    return actions
 
 
 class _Decision(Moves):

@@ -198,6 +198,8 @@ class AskLine(Line):
     idea: str = ""
     content: Digest | None = None
     """SHA-256 of the experiment's bytes at that moment: a merge that was asked for is of these and no others."""
+    policy: Digest
+    """Digest of the rules that held at that moment."""
     obeyed: bool
     reason: str = ""
     """Why it was not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
 from pawl.core.judging import audited, verdict_key
 from pawl.core.ledger import (
     AnyLine,
+    AskLine,
     AuditLine,
     CalibrationLine,
     LedgerError,
@@ -118,13 +120,17 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
 
 
 def _key(line: AnyLine) -> str:
-    """The key that a line of this content has; only incidents and resumes may choose theirs."""
+    """The key that a line of this content has; only incidents, resumes and, in part, asks may choose theirs."""
     if isinstance(line, VerdictLine):
         return verdict_key(line.experiment, line.head, line.attempt)
     if isinstance(line, (CalibrationLine, AuditLine)):
         return f"calibration:{line.number}"
     if isinstance(line, RebasedLine):
         return f"rebased:{line.experiment}:{line.content[:12]}:{line.inputs[:12]}"
+    if isinstance(line, AskLine):
+        return (
+            line.key if re.fullmatch(r"ask:(?:[0-9]+|press-[!-~]+)", line.key) else "ask: and what was asked"
+        )
     return f"outcome:{line.experiment}" if isinstance(line, OutcomeLine) else line.key
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pawl.core.actions import Merge, MergeAsked, Promote, Rebase
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit
-from pawl.core.policy import paused
+from pawl.core.policy import HOLD_LABEL, paused
 from pawl.core.snapshot import Experiment, Snapshot, Tracking
 from pawl.github import checks
 from pawl.github.errors import Conflict, Forbidden, GitHubError, Moved, Refused, Unprocessable
 from pawl.github.experiments import delete_branch, pull_of, relabel
-from pawl.github.facts import Pull, experiment_branch
+from pawl.github.facts import Issue, Pull, experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
@@ -90,7 +90,7 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
         line = snapshot.verdict_of(_experiment(snapshot, action.experiment))
         if line is not None:  # missing only where Pawl was stopped between the commit and its check run
             checks.vouch(view, action.commit, Report(line, ledger=snapshot.ledger))
-        _require_going(view, snapshot)
+        _require_going(view, snapshot, pull)
         try:
             view.client.patch(f"git/refs/heads/{name}", {"sha": action.commit, "force": False})
             tip = action.commit
@@ -119,7 +119,7 @@ def merge_asked(view: RepositoryView, action: MergeAsked, snapshot: Snapshot) ->
         return False
     if pull.head != action.head:
         raise Moved(f"experiment {action.experiment} has another head")
-    _require_going(view, snapshot)
+    _require_going(view, snapshot, pull)
     try:
         body = {"sha": action.head, "merge_method": "merge"}
         commit = str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
@@ -131,8 +131,8 @@ def merge_asked(view: RepositoryView, action: MergeAsked, snapshot: Snapshot) ->
     return True
 
 
-def _require_going(view: RepositoryView, snapshot: Snapshot) -> None:
-    """Nothing is merged that a person has stopped in the meantime: asked afresh, just before."""
+def _require_going(view: RepositoryView, snapshot: Snapshot, pull: Pull) -> None:
+    """Nothing is merged that a person has stopped or holds in the meantime: asked afresh, just before."""
     view.forget_brakes()
     issue = tracking_issue(view, snapshot.loop)
     seen = replace(
@@ -142,6 +142,8 @@ def _require_going(view: RepositoryView, snapshot: Snapshot) -> None:
     )
     if paused(seen) is not None:
         raise Moved(f"a person has stopped the loop {snapshot.loop}")
+    if HOLD_LABEL in Issue.read(view.client.get(f"issues/{pull.number}")).labels:
+        raise Moved(f"a person holds the pull request {pull.number}")
 
 
 def _merge_pull(view: RepositoryView, action: Merge, pull: Pull, name: str, refusal: GitHubError) -> str:

@@ -33,15 +33,14 @@ class _Flying:
     now: Safe
 
 
-def answer(action: Answer, snapshot: Snapshot, notices: tuple[str, ...] = ()) -> str:
+def answer(action: Answer, snapshot: Snapshot) -> str:
     """The comment.
 
     Args:
         action: the command, and what became of it.
         snapshot: the loop as it is.
-        notices: sentences that say why nothing happens; shown as data.
     """
-    ask, lines, rules = action.ask, snapshot.ledger, snapshot.rules
+    ask, lines, rules, notices = action.ask, snapshot.ledger, snapshot.rules, action.notices
     found = next((each for each in snapshot.experiments if each.number == ask.experiment), None)
     line = last_verdicts(lines).get(ask.experiment) if ask.experiment is not None else None
     progress = progress_of(lines, rules.metric)
