@@ -76,6 +76,7 @@ GET {R}/issues
 POST {R}/issues
 GET {R}/issues/{{issue_number}}
 PATCH {R}/issues/{{issue_number}}
+GET {R}/issues/{{issue_number}}/events
 GET {R}/issues/{{issue_number}}/labels
 POST {R}/issues/{{issue_number}}/labels
 PUT {R}/issues/{{issue_number}}/labels

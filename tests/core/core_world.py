@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from pawl.core import actions as act
+from pawl.core.asks import Labelled, Level
 from pawl.core.config import SEAL, SELECT, Loop
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict, advance
@@ -147,6 +148,9 @@ class World:
         """The kind of machine of each fleet; a plain one by default."""
         self.shifts: dict[str, float] = {}
         """By how much a fleet's machines measure everything differently."""
+        self.answers: dict[str, str] = {}
+        self.now = NOW
+        self.resumer: Labelled | None = Labelled("ada", Level.ADMIN)
         self.fuse: int | None = None
         self.crash_at: int | None = None
         """The number of the one change, counted from the beginning, at which the process dies for once."""
@@ -185,6 +189,8 @@ class World:
             orphans=tuple(self._orphans(concluded)),
             tracking=self.tracking,
             stop=self.stop,
+            now=self.now,
+            resumer=self.resumer,
             last_number=max(self.pulls, default=0),
             proposing=tuple(sorted(self.proposing)),
         )
@@ -279,7 +285,7 @@ class World:
     # One step, and what can happen in the middle of it.
 
     def decided(self) -> tuple[act.Action, ...]:
-        return decide(self.snapshot(), Circumstances(NOW, KEY))
+        return decide(self.snapshot(), Circumstances(self.now, KEY))
 
     def step(self, fuse: int | None = None, twice: bool = False) -> int:
         """Look, decide, act. Returns the number of changes made or prevented; a fuse lets only so many happen."""
@@ -503,6 +509,11 @@ class World:
         if self.jobs[action.job - 1].status != "completed":
             self._effect()
             self.end_job(action.job, "cut off", conclusion="cancelled")
+
+    def _do_Answer(self, action: act.Answer) -> None:
+        if action.ask.key not in self.answers:
+            self._effect()
+            self.answers[action.ask.key] = action.refusal
 
     def _do_HoldBack(self, action: act.HoldBack) -> None:
         if HOLD_LABEL not in self.pulls[action.experiment].labels:

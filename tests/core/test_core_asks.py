@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 from test_core_world import finish, gain, started, until
 
 from pawl.core import actions as act
-from pawl.core.asks import AFTER_INCIDENT, NEEDED, Ask, Level, NotUnderstood, Verb, command_line, read_command
+from pawl.core.asks import (
+    AFTER_INCIDENT,
+    NEEDED,
+    Ask,
+    Labelled,
+    Level,
+    NotUnderstood,
+    Verb,
+    command_line,
+    read_command,
+)
 from pawl.core.decide import Circumstances, decide
 from pawl.core.ledger import AskLine, IncidentLine, ResumeLine
-from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, HoldReason, hold
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL, HoldReason, hold
 from pawl.core.snapshot import Snapshot
 from pawl.core.states import State, state_of
 
@@ -160,6 +170,24 @@ def test_resuming_takes_the_label_off_and_ends_an_incident_for_those_who_may() -
     assert world.tracking is not None
     assert PAUSED_LABEL not in world.tracking.labels
     assert world.of_kind(IncidentLine)
+
+
+def test_the_label_that_resumes_is_heeded_from_those_who_may_and_taken_off_from_all() -> None:
+    world = until(started(), State.MEASURING)
+    finish(world, "forged")
+    world.look()
+    world.resumer = Labelled("eve", Level.WRITE)
+    world.label(RESUME_LABEL)
+    world.look()
+    assert not world.of_kind(ResumeLine)
+    assert world.tracking is not None
+    assert RESUME_LABEL not in world.tracking.labels
+    (told,) = world.answers.values()
+    assert told == "after an incident it takes maintain access to let the loop go on; yours is write"
+    world.resumer = Labelled("bob", Level.MAINTAIN)
+    world.label(RESUME_LABEL)
+    world.look()
+    assert [line.by for line in world.of_kind(ResumeLine)] == ["bob"]
 
 
 def test_a_stopped_loop_is_not_resumed_by_a_comment() -> None:

@@ -471,7 +471,7 @@ def _calibrated(text: str, folders: tuple[str, ...]) -> Path:
     hub = Hub.open(home / "hub", private_key_pem=_key())
     hub.events.start = lambda: None  # type: ignore[method-assign]  # deliveries are made by hand
     hub.create_repository(NAME)
-    hub.add_collaborator(NAME, PERSON, "write")
+    hub.add_collaborator(NAME, PERSON, "maintain")
     hub.push_files(NAME, files(text, *folders), "Begin")
     hub.actions.register_runner("bench", ["self-hosted"])
     with HubServer(hub) as server:

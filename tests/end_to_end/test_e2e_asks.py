@@ -12,8 +12,8 @@ import structlog
 from faults_kit import BETTER, LOOP, NAME, SOURCE, WORSE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
-from pawl.core.ledger import AskLine, OutcomeLine
-from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL
+from pawl.core.ledger import AskLine, OutcomeLine, ResumeLine
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.github import merging
 from pawl.github.errors import Moved
 
@@ -356,3 +356,37 @@ def test_every_request_and_answer_is_as_github_has_it(tmp_path: Path) -> None:
         world.settle()
         assert len(asks(world)) == 8
     assert not wrong, wrong[:10]
+
+
+# The label that ends an incident.
+
+
+def test_an_incident_ends_by_a_maintainers_label_and_by_no_others(tmp_path: Path) -> None:
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as world:
+        world.forge = lambda request, record: record.model_copy(update={"request": "0" * 64})
+        world.settle()
+        assert "pawl:incident" in world.tracking()["labels"]
+        eve, ada, number = (
+            person(world, "eve", "write"),
+            person(world, "ada", "admin"),
+            world.tracking()["number"],
+        )
+        label(world, eve, number)
+        world.settle()
+        assert RESUME_LABEL not in world.tracking()["labels"]
+        assert "pawl:incident" in world.tracking()["labels"]
+        assert "it takes maintain access to let the loop go on; yours is write" in answers(world, number)[0]
+        label(world, ada, number)
+        world.settle()
+        assert "pawl:incident" not in world.tracking()["labels"]
+        assert [line.by for line in world.lines() if isinstance(line, ResumeLine)] == ["ada"]
+
+
+def label(world: World, token: str, number: int) -> None:
+    answer = requests.post(
+        f"{world.server.api_url}/repos/{NAME}/issues/{number}/labels",
+        json={"labels": [RESUME_LABEL]},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text

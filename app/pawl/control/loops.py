@@ -252,6 +252,7 @@ class RepositoryLoops:
         snapshot = observe(self.view, loop, rules)
         return replace(
             snapshot,
+            now=self._clock(),
             proposing=self._thinker.busy(loop),
             proposer_rests=self._rests.notice(snapshot, self._clock()),
             refusals=dict(self._refusals),

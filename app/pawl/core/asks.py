@@ -78,6 +78,14 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """Who has put a label where it is."""
+
+    by: str
+    level: Level
+
+
+@dataclass(frozen=True)
 class Ask:
     """A command that the ledger has no answer to yet."""
 

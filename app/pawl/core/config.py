@@ -277,10 +277,19 @@ class Agent(Rules):
 
 
 class Limits(Rules):
-    """Where a loop stops by itself."""
+    """Where a loop stops by itself, and how much it does on one day."""
 
     experiments: Annotated[int, Field(ge=1)] | None = None
     changed_lines: Annotated[int, Field(ge=1, le=5000)] = 300
+    open_pulls: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="Pull requests of the loop that may be open at a time."
+    )
+    merges_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=20, description="Keeps that Pawl merges by itself on one day, UTC."
+    )
+    hours_per_day: Annotated[FiniteFloat, Field(gt=0)] | None = Field(
+        default=None, description="Hours of runs on one day, UTC, on all runners together."
+    )
 
 
 class Fleet(Rules):

@@ -13,6 +13,7 @@ from datetime import datetime
 from pawl.core.actions import (
     Action,
     AddLabels,
+    Answer,
     Append,
     CancelJob,
     EnsureTracking,
@@ -24,12 +25,13 @@ from pawl.core.actions import (
     UpdateTracking,
 )
 from pawl.core.asking import answered
+from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
 from pawl.core.judging import write_calibration
 from pawl.core.lanes import emptiest, room, slots
 from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
-from pawl.core.planning import calibration_request, experiment_request
+from pawl.core.planning import calibration_request, estimate_seconds, experiment_request
 from pawl.core.policy import (
     INCIDENT_LABEL,
     RESUME_LABEL,
@@ -39,6 +41,7 @@ from pawl.core.policy import (
     open_incident,
     paused,
 )
+from pawl.core.quotas import no_job, no_proposal
 from pawl.core.snapshot import Calibrating, Experiment, Orphan, Snapshot
 from pawl.core.spending import cap_reached
 from pawl.core.states import State
@@ -98,12 +101,21 @@ class _Decision(Moves):
             self.now.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
 
     def _resumed(self) -> None:
-        tracking = self.snapshot.tracking
+        """The label that resumes: heeded from those who may, and taken off in any case."""
+        tracking, who = self.snapshot.tracking, self.snapshot.resumer
         if tracking is None or RESUME_LABEL not in tracking.labels:
             return
-        if open_incident(self.snapshot.ledger) is not None or failing_base(self.snapshot):
+        incident = open_incident(self.snapshot.ledger)
+        if incident is not None and (who is None or not who.level.reaches(AFTER_INCIDENT)):
+            level = who.level if who is not None else Level.NONE
+            ask = Ask(f"label-{incident.seq}", who.by if who else "", level, "/pawl resume", tracking.number)
+            why = (
+                f"after an incident it takes {AFTER_INCIDENT} access to let the loop go on; yours is {level}"
+            )
+            self.now += [Answer(ask, Verb.RESUME, why), RemoveLabels((RESUME_LABEL,))]
+        elif incident is not None or failing_base(self.snapshot):
             seq = self.snapshot.ledger[-1].seq
-            self.draft.add(ResumeLine, f"resume:{seq}", by=f"label {RESUME_LABEL}")
+            self.draft.add(ResumeLine, f"resume:{seq}", by=who.by if who else "")
             self.urgent = True
             self.after.append(RemoveLabels((RESUME_LABEL,)))
         else:
@@ -150,7 +162,8 @@ class _Decision(Moves):
             if calibration is None:
                 continue
             due = calibration.purpose is Purpose.AUDIT or waiting or not self._exhausted()
-            if due and not begun:  # one at a time, since they are numbered by what the ledger has
+            if due and not begun and not self._spent(estimate_seconds(calibration)):
+                # One at a time, since they are numbered by what the ledger has.
                 begun = True
                 free[fleet] -= 1
                 yield StartCalibration(calibration)
@@ -158,10 +171,34 @@ class _Decision(Moves):
                 free[fleet] = 0  # without a pool there is nothing to screen against
         for experiment in waiting:
             emptied = emptiest(fleets, free)
-            if emptied is None:
+            if emptied is None or self._spent(self.snapshot.rules.budget):
                 return
             free[emptied] -= 1
             yield self._start(experiment, emptied)
+
+    def _spent(self, seconds: float) -> str:
+        """Why no job of so many likely seconds is started today any more, in a sentence; empty if one may be."""
+        snapshot = self.snapshot
+        flying = [each for each in snapshot.experiments if self._flies(each)]
+        begun = sum(
+            estimate_seconds(each.attempt.request)
+            if each.attempt is not None
+            and each.attempt.request is not None
+            and each.number not in self.started
+            else snapshot.rules.budget
+            for each in flying
+        )
+        begun += sum(
+            estimate_seconds(each.request) for each in snapshot.calibrating if each.job.status != "completed"
+        )
+        lines = (*snapshot.ledger, *self.draft.lines)  # what has just ended is in neither otherwise
+        return no_job(snapshot.rules.limits, lines, snapshot.now, begun + seconds)
+
+    def _full(self) -> str:
+        """Why nothing new is proposed while so many pull requests are open; empty if it may be."""
+        snapshot = self.snapshot
+        opened = sum(each.open for each in snapshot.experiments) + len(snapshot.proposing)
+        return no_proposal(snapshot.rules.limits, opened)
 
     def _start(self, experiment: Experiment, fleet: str) -> Action:
         attempt = experiment.attempt.number + 1 if experiment.attempt else 1
@@ -190,7 +227,7 @@ class _Decision(Moves):
         snapshot = self.snapshot
         if snapshot.proposer_rests or self._exhausted():
             return
-        if paused(snapshot) or failing_base(snapshot) or self.base_moves or self._capped():
+        if paused(snapshot) or failing_base(snapshot) or self.base_moves or self._capped() or self._full():
             return
         waiting = sum(state is State.PROPOSED for state in self.states.values())
         fleets, making = snapshot.rules.lanes_by_fleet, len(snapshot.proposing)
@@ -224,6 +261,10 @@ class _Decision(Moves):
             yield f"no proposal: {snapshot.proposer_rests}"
         if capped := self._capped():
             yield f"no proposal: {capped}"
+        if full := self._full():
+            yield f"no proposal: {full}"
+        if spent := self._spent(snapshot.rules.budget):
+            yield f"nothing is measured: {spent}"
         if changed := changed_model(snapshot.ledger):
             yield changed
         if self._exhausted() and not snapshot.experiments and not failing:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pawl.core.config import Loop
 from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine, SpendLine
 from pawl.core.measurement import RunFact, RunStatus
+from pawl.core.quotas import no_merge
 from pawl.core.snapshot import Experiment, Snapshot
 
 PAUSED_LABEL = "pawl:paused"
@@ -27,6 +28,7 @@ class HoldReason(StrEnum):
     """Why a keep is not merged by Pawl now."""
 
     ASKED = "asked"
+    QUOTA = "quota"
     REVIEW = "review"
     INCIDENT = "incident"
     PAUSED = "paused"
@@ -94,6 +96,9 @@ def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
         return Hold(HoldReason.PROCESS_SANDBOX)
     if rules.self_reported and "self-reported-metric" not in rules.accept and not reviewed:
         return Hold(HoldReason.SELF_REPORTED)
+    spent = no_merge(rules.limits, snapshot.ledger, snapshot.now)
+    if spent and not reviewed:
+        return Hold(HoldReason.QUOTA, spent)
     if experiment.head in snapshot.refusals:
         return Hold(HoldReason.GITHUB, snapshot.refusals[experiment.head])
     return _checks(snapshot, experiment)

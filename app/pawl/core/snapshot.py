@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
-from pawl.core.asks import Ask, Verb
+from pawl.core.asks import Ask, Labelled, Verb
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
@@ -165,8 +166,12 @@ class Snapshot:
     """Numbers of the proposals that are being made now, or wait to be opened."""
     proposer_rests: str = ""
     """Why the proposer has nothing to offer on this base; empty if it may be asked."""
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When it was looked at."""
     asks: tuple[Ask, ...] = ()
     """What people asked for, oldest first, as far as the ledger has no answer to it."""
+    resumer: Labelled | None = None
+    """Who put the label that resumes on the tracking issue; none where it is not there, or GitHub does not say."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Heads that GitHub's own rules keep out of the branch, with its words."""
 

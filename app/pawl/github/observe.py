@@ -10,6 +10,7 @@ from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
 from pawl.core.ledger import AskLine, AuditLine, CalibrationLine, OutcomeLine, VerdictLine
+from pawl.core.policy import RESUME_LABEL
 from pawl.core.snapshot import (
     Attempt,
     Base,
@@ -80,6 +81,9 @@ class _Look:
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
             stop=self.view.stop(),
             asks=tuple(self._asks(issue)),
+            resumer=self.view.labelled_by(issue.number, RESUME_LABEL)
+            if issue is not None and RESUME_LABEL in issue.labels
+            else None,
             public=self.view.home().public,
             last_number=self._last_number(),
         )

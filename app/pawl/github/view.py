@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pawl.core.asks import Level
+from pawl.core.asks import Labelled, Level
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
 from pawl.github.artifacts import Handed, fetch_handed
@@ -253,6 +253,18 @@ class RepositoryView(Facets):
             return role if role is not Level.NONE else Level.of(str(told.get("permission")))
 
         return self._once("comments", ("level", login), read)
+
+    def labelled_by(self, issue: int, label: str) -> Labelled | None:
+        """Who last put a label on an issue, and what they may do here; none where GitHub does not say."""
+
+        def read() -> Labelled | None:
+            by = ""
+            for event in self.client.pages(f"issues/{issue}/events"):
+                if event["event"] == "labeled" and event["label"]["name"] == label:
+                    by = str((event.get("actor") or {}).get("login", ""))
+            return Labelled(by, self.level(by)) if by else None
+
+        return self._once("tracking", ("labelled", issue, label), read)
 
     def jobs(self) -> tuple[Dispatched, ...]:
         """Jobs of the measuring workflow that Pawl started lately, oldest first."""

@@ -131,6 +131,12 @@ class Pulls:
         self.hub.events.emit(repo, "label", actor, {"label": self.hub.shapes.label(repo, fact)}, "created")
         return fact
 
+    def _remember(self, repo: Fact, issue: Fact, event: str, actor: str, label: Fact) -> None:
+        """Keep who has put a label on or taken it off: the issue's events tell."""
+        told = {"event": event, "actor": actor, "label": label["name"], "color": label["color"]}
+        fact = {**told, "created_at": self.hub.now()}
+        self.hub.store.add("labelling", fact, repo["id"], issue["number"])
+
     def set_labels(self, repo: Fact, issue: Fact, names: list[str], actor: str) -> None:
         """Make the labels of an issue exactly these, with one event per label put on or taken off."""
         wanted = {name.lower(): name for name in names}
@@ -139,6 +145,7 @@ class Pulls:
             self.touch(issue)
             label = self.label(repo, name)
             if label:
+                self._remember(repo, issue, "unlabeled", actor, label)
                 self.announce(repo, issue, "unlabeled", actor, label=self.hub.shapes.label(repo, label))
         have = {name.lower() for name in issue["labels"]}
         for lower, name in wanted.items():
@@ -146,6 +153,7 @@ class Pulls:
                 label = self.ensure_label(repo, name, actor)
                 issue["labels"].append(label["name"])
                 self.touch(issue)
+                self._remember(repo, issue, "labeled", actor, label)
                 self.announce(repo, issue, "labeled", actor, label=self.hub.shapes.label(repo, label))
 
     # -- pull requests -----------------------------------------------------------------------------------------------
@@ -245,7 +253,9 @@ class Pulls:
         for review in self.hub.store.all("review", repo["id"], issue["number"]):
             if review["state"] in ("APPROVED", "CHANGES_REQUESTED") and review["user"] != issue["user"]:
                 last[review["user"]] = review["state"]
-        writers = [login for login in last if self.hub.permission(repo, login) in ("write", "admin")]
+        writers = [
+            login for login in last if self.hub.permission(repo, login) in ("write", "maintain", "admin")
+        ]
         return 0 if "CHANGES_REQUESTED" in last.values() else sum(last[w] == "APPROVED" for w in writers)
 
     def mergeable(self, repo: Fact, issue: Fact) -> tuple[bool | None, str]:

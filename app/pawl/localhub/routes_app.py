@@ -173,7 +173,7 @@ def repository(call: Call) -> Json:
     shape = call.hub.shapes.repository(call.repo)
     if call.caller.kind == "user":
         level = call.hub.permission(call.repo, call.actor)
-        write = level in ("write", "admin")
+        write = level in ("write", "maintain", "admin")
         shape["permissions"] = {
             "admin": level == "admin", "maintain": level == "admin", "push": write, "triage": write, "pull": True,
         }  # fmt: skip

@@ -89,6 +89,13 @@ def issue_labels(call: Call) -> Listing:
     return _labels(call, find_issue(call))
 
 
+@route("GET", R + "/issues/<int:number>/events", *_READ)
+def issue_events(call: Call) -> Listing:
+    """What happened to an issue, oldest first; here its labels alone."""
+    found = call.hub.store.all("labelling", call.repo["id"], find_issue(call)["number"])
+    return Listing(found, lambda event: call.hub.shapes.labelling(call.repo, event))
+
+
 @route("POST", R + "/issues/<int:number>/labels", *_WRITE)
 def add_labels(call: Call) -> Listing:
     """Put labels on."""

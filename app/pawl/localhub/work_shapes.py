@@ -22,6 +22,15 @@ class WorkShapes(Shapes):
             "description": label["description"],
         }  # fmt: skip
 
+    def labelling(self, repo: Fact, event: Fact) -> Json:
+        """A `labeled-issue-event` or its opposite."""
+        return {
+            "id": event["id"], "node_id": node("LabeledEvent", event["id"]),
+            "url": self.api(repo, f"/issues/events/{event['id']}"), "actor": self.login(event["actor"]),
+            "event": event["event"], "commit_id": None, "commit_url": None, "created_at": event["created_at"],
+            "performed_via_github_app": None, "label": {"name": event["label"], "color": event["color"]},
+        }  # fmt: skip
+
     def labels(self, repo: Fact, issue: Fact) -> list[Json]:
         """The labels of an issue."""
         found = {label["name"].lower(): label for label in self.hub.store.all("label", repo["id"])}

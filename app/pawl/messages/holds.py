@@ -9,13 +9,16 @@ _WORDS = {
     HoldReason.ASKED: (
         "Somebody wants it held: the label `pawl:hold` is on this pull request. Take it off to let the rest decide."
     ),
+    HoldReason.QUOTA: (
+        "The loop has merged as much today as its rules allow{}. `/pawl merge` takes this one all the same."
+    ),
     HoldReason.REVIEW: (
         "This loop's rules leave the last word to people. Comment `/pawl merge` to take it, or merge it with "
         "GitHub's own button; close it to drop it. With `merge: auto` in `.github/pawl.yml`, Pawl merges keeps itself."
     ),
     HoldReason.INCIDENT: (
-        "An incident has stopped all merging in this loop{}. Someone with write access looks at the evidence and then puts "
-        "the label `pawl:resume` on the tracking issue."
+        "An incident has stopped all merging in this loop{}. Someone with maintain access looks at the evidence and then "
+        "puts the label `pawl:resume` on the tracking issue."
     ),
     HoldReason.PAUSED: (
         "The loop is paused. Take the label `pawl:paused` off the tracking issue, or reopen the issue, to let it go on."
