@@ -135,6 +135,7 @@ WEBHOOKS = [
     "label",
     "pull-request-review",
     "repository-archived",
+    "repository-deleted",
     "repository-privatized",
     "repository-publicized",
     "repository-renamed",

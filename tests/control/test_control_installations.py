@@ -122,6 +122,22 @@ def test_a_repository_that_is_made_public_is_held_and_goes_on_once_it_is_accepte
     assert world.settle().outcomes()[1] == "merged"
 
 
+def test_a_repository_that_takes_a_deleted_ones_name_inherits_nothing(world: World) -> None:
+    """Not one row, and no view of branches that are not its own."""
+    world.settle()
+    before = world.app._repositories[NAME]
+    world.app.database.blobs(NAME).put("a" * 40, b"of the first one")
+    with world.hub.store.transaction():
+        world.hub.residence.delete(NAME)
+        world.hub.create_repository(NAME)
+        world.hub.install(NAME)
+    world.settle()
+    assert known(world) == {NAME}
+    assert world.app._repositories[NAME] is not before
+    assert world.app.database.blobs(NAME).get("a" * 40) is None
+    assert world.pulls() == [], "it is empty, so nothing is offered"
+
+
 def test_tenants_come_and_go_without_a_restart(world: World) -> None:
     world.settle()
     other(world)

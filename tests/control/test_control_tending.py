@@ -11,6 +11,7 @@ import structlog
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world
 
 from pawl.control.app import IDLE_ROUNDS
+from pawl.control.events import ALL
 from pawl.core.config import CONFIG_PATH
 from pawl.messages.scaffold import workflow
 
@@ -159,3 +160,19 @@ def test_a_required_check_lets_people_work(world: World) -> None:
     passed = [run for run in checks(world, NAME, f"pawl/{LOOP}") if run["head_sha"] == head]
     assert [run["conclusion"] for run in passed] == ["neutral"]
     assert world.api("PUT", f"/pulls/{number}/merge", {"sha": head})["merged"]
+
+
+def test_tending_costs_a_look_nothing(world: World) -> None:
+    """What it needs the loops have read already, so that it weighs on no experiment."""
+    world.settle()
+    loops: Any = world.app._repositories[NAME]
+
+    def cost() -> int:
+        loops.note(ALL)
+        before = world.hub.api_requests(NAME)
+        loops.look()
+        return world.hub.api_requests(NAME) - before
+
+    with_it = cost()
+    loops._tending = None
+    assert with_it == cost() > 0

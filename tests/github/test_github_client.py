@@ -61,7 +61,7 @@ def test_the_app_knows_who_it_is_and_where_it_is_installed(world: World) -> None
     assert world.app.identity.login == "pawl-local[bot]"
     (installation,) = world.app.installations()
     assert (installation.account, installation.suspended) == ("octo", False)
-    assert list(world.app.repositories(installation.id)) == [NAME]
+    assert [name for name, _ in world.app.repositories(installation.id)] == [NAME]
     with pytest.raises(NotFound, match="installed"):
         world.app.repository("octo/nowhere")
 

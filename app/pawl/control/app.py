@@ -73,8 +73,8 @@ class PawlApp:
             lambda name: client(name, self._installed.get(name)),
         )
         self._repositories: dict[str, RepositoryLoops] = {}
-        self._installed: dict[str, int] = {}
-        """The installation through which each repository is reached."""
+        self._installed: dict[str, tuple[int, int]] = {}
+        """The installation through which each repository is reached, and the repository's id."""
         self._everywhere: set[int] = set()
         """Installations on everything an account has: nobody picked a repository there."""
         self._rounds = 0
@@ -208,34 +208,39 @@ class PawlApp:
 
     def _find_repositories(self) -> None:
         """Ask GitHub where the App is installed; start looking at new repositories, and forget those that went."""
-        found: dict[str, int] = {}
+        found: dict[str, tuple[int, int]] = {}
         for installation in self.github.installations():
             if installation.suspended:
                 continue
             if installation.everything:
                 self._everywhere.add(installation.id)
             try:
-                found |= dict.fromkeys(self.github.repositories(installation.id), installation.id)
+                found |= {
+                    name: (installation.id, number)
+                    for name, number in self.github.repositories(installation.id)
+                }
             except NotFound:
                 continue  # it went in this moment
             except GitHubError as error:
                 # No tenant's trouble stops another one: what was known of this one stays until the next round.
                 log.warning("installation cannot be listed", installation=installation.id, why=str(error))
-                found |= {name: held for name, held in self._installed.items() if held == installation.id}
+                found |= {name: at for name, at in self._installed.items() if at[0] == installation.id}
         with self._guard:
             gone = self._repositories.keys() - found.keys()
             for name in gone:
                 del self._repositories[name]
-            # Removed and installed again is another installation: the old one's tokens reach nothing any more.
+            # Removed and installed again is another installation: the old one's tokens reach nothing any more. Deleted
+            # and made again is another repository, whatever it is called.
             new = [name for name in found if self._installed.get(name) != found[name]]
             for name in new:
-                self._repositories[name] = self._loops(name, found[name])
+                self._repositories[name] = self._loops(name, found[name][0])
+            others = {name for name in new if self._installed.get(name, found[name])[1] != found[name][1]}
             self._installed = found
         for name in new:
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())
-        if gone or not self._login:
-            self.database.forget_others(found)
+        if gone or others or not self._login:
+            self.database.forget_others(found.keys() - others)
         self._login = self.github.identity.login
 
     def _ask_again(self) -> None:

@@ -125,13 +125,13 @@ class App:
             everything = item["repository_selection"] == "all"
             yield Installation(item["id"], account, bool(item["suspended_at"]), everything)
 
-    def repositories(self, installation: int) -> Iterator[str]:
-        """Names (``owner/name``) of the repositories of an installation, archived ones left out."""
+    def repositories(self, installation: int) -> Iterator[tuple[str, int]]:
+        """Name (``owner/name``) and id of each repository of an installation, archived ones left out."""
         auth = self._auth.get_installation_auth(installation, {"metadata": "read"})
         connection = Connection(connect(auth, self.api, self.pace))
         for item in connection.pages("/installation/repositories", "repositories"):
             if not item.get("archived"):
-                yield str(item["full_name"])
+                yield str(item["full_name"]), int(item["id"])
 
     def deliveries(self) -> Iterator[Delivery]:
         """Webhook deliveries, newest first, as far back as GitHub keeps them; read no further than needed."""

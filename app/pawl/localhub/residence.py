@@ -47,6 +47,15 @@ class Residence:
             self._announce(repo, "transferred", changes=changes)
             return str(repo["full_name"])
 
+    def delete(self, full_name: str) -> None:
+        """Take a repository away, and out of its installation. Its name is free for another one, which has another id."""
+        with self.hub.store.transaction():
+            repo = self.hub.repository(full_name)
+            self._announce(repo, "deleted")
+            with suppress(HubError):  # it was not installed there
+                self.hub.uninstall(full_name)
+            self.hub.store.remove(repo)
+
     def archive(self, full_name: str, archived: bool = True) -> None:
         """Make a repository read-only, or let it live again."""
         self._set(full_name, {"archived": archived}, "archived" if archived else "unarchived")
