@@ -176,3 +176,19 @@ def test_tending_costs_a_look_nothing(world: World) -> None:
     with_it = cost()
     loops._tending = None
     assert with_it == cost() > 0
+
+
+def test_a_check_that_github_refuses_puts_off_no_loop(world: World) -> None:
+    """A fork's head can be gone before it is checked."""
+    world.push({CONFIG_PATH: config(2)}, branch="rules")
+    world.api("POST", "/pulls", {"title": "Mine", "head": "rules", "base": "main"})
+    world.deliver()
+    world.hub.faults.fail_before("POST", "/check-runs", status=422)
+    loops: Any = world.app._repositories.get(NAME)
+    if loops is None:
+        world.app.workers.run_next()
+        loops = world.app._repositories[NAME]
+    assert [looked.problem for looked in loops.look()] == [""]
+    assert checks(world, NAME) == [run for run in checks(world, NAME) if run["head_sha"] == world.tip("main")]
+    loops.look()
+    assert world.tip("rules") in [run["head_sha"] for run in checks(world, NAME)]

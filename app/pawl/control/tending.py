@@ -9,7 +9,7 @@ import structlog
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
 from pawl.github.config_checks import ConfigChecks, RequiredChecks
-from pawl.github.errors import Moved, Unobservable
+from pawl.github.errors import Moved, Unobservable, Unprocessable
 from pawl.github.onboarding import Onboarding
 from pawl.github.tracking import tell_trouble
 from pawl.github.view import RepositoryView
@@ -45,7 +45,8 @@ class Tending:
         try:
             with self._view.lock:
                 self._look(troubles, broken)
-        except (Moved, Unobservable) as problem:
+        except (Moved, Unobservable, Unprocessable) as problem:
+            # Its loops do not wait for it: what GitHub refuses here would else put off every look at them.
             log.warning("the repository cannot be tended", repository=self._view.name, why=str(problem))
             self._view.forget_all()
 
