@@ -587,6 +587,11 @@ class World:
                 return True
         return False
 
+    def start_this(self, job: int) -> None:
+        """A runner takes this job."""
+        self.jobs[job - 1] = replace(self.jobs[job - 1], status="in_progress")
+        self.note_states()
+
     def end_job(self, job: int, how: str = "complete", conclusion: str = "success") -> None:
         """A job ends: complete, cut off in the middle of a run, lost with its record, refused, or forged."""
         found = self.jobs[job - 1]

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
+from pawl.core.duty import duty_of
 from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
@@ -133,6 +134,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         sigma=number(known.sigma) if known.sigma else "",
         detectable=number(DETECTABLE * known.sigma) if known.sigma else "",
         counts=counts(snapshot),
+        duty=_duty(snapshot),
         rows=_rows(snapshot),
         chart=chart(progress),
         steps=step_rows(progress),
@@ -191,6 +193,12 @@ def _row(
         runs=Safe(str(len(line.runs)) if line else ""),
         now=Safe(now),
     )
+
+
+def _duty(snapshot: Snapshot) -> Safe | str:
+    """``97 %``; nothing before there are two measurements."""
+    found = duty_of(snapshot.ledger, sum(snapshot.rules.lanes_by_fleet.values()))
+    return Safe(f"{found.share:.0%}".replace("%", " %")) if found is not None else ""
 
 
 def counts(snapshot: Snapshot) -> Safe:
