@@ -18,7 +18,14 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
-EXTRAS = {"measure": "", "check": "", "step": "app", "propose": "app,search,llm"}
+EXTRAS = {
+    "measure": "",
+    "check": "",
+    "compare": "",
+    "step": "app",
+    "report": "app",
+    "propose": "app,search,llm",
+}
 """What each command needs beside the base: whatever measures gets neither a client of GitHub nor one of a model."""
 OLDEST = (3, 11)
 

@@ -215,7 +215,7 @@ def test_a_request_that_is_none_is_an_error_of_the_job(
 def test_an_unknown_command_names_the_known_ones(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
     jobs.stranger.dispatch()
     assert jobs.use(jobs.next("propose"), command="measure; rm -rf /") == 1
-    assert "it is one of measure, step, propose, check" in capsys.readouterr().out
+    assert "it is one of measure, step, propose, check, compare, report" in capsys.readouterr().out
 
 
 def test_a_branch_renamed_in_mid_flight_is_named(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:

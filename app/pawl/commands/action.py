@@ -137,6 +137,18 @@ def _propose(step: ActionStep) -> int:
     return propose_edits(step)
 
 
+def _compare(step: ActionStep) -> int:
+    from pawl.commands.compare import measure_both
+
+    return measure_both(step)
+
+
+def _report(step: ActionStep) -> int:
+    from pawl.commands.compare import report
+
+    return report(step)
+
+
 def _check(step: ActionStep) -> int:
     """The findings of `pawl check`, each at its line."""
     from pawl.commands.check import look
@@ -156,4 +168,6 @@ COMMANDS: dict[str, Callable[[ActionStep], int]] = {
     "step": _step,
     "propose": _propose,
     "check": _check,
+    "compare": _compare,
+    "report": _report,
 }

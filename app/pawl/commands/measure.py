@@ -46,8 +46,9 @@ def measured(
     repo: Path,
     sandbox: Literal["process", "docker"] | None,
     progress: Callable[[str], None],
+    restored: tuple[str, ...] | None = None,
 ) -> Measured:
-    """Measure the request in a file, in whatever job this is.
+    """Measure the request in a file, in whatever job this is. The last argument is that of `Options`.
 
     Raises:
         MeasureError: there is nothing to put into a record.
@@ -62,6 +63,7 @@ def measured(
             claim=lambda asked: claim(asked, os.environ),
             progress=progress,
             hidden=(path,),
+            restored=restored,
         ),
     )
 

@@ -9,11 +9,19 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 from pydantic import ValidationError
 
-from pawl.core.measurement import RECORD_LIMIT, TRAJECTORIES_LIMIT, TRAJECTORY_LIMIT, Record
+from pawl.core.measurement import (
+    RECORD_LIMIT,
+    TRAJECTORIES_LIMIT,
+    TRAJECTORY_LIMIT,
+    Record,
+    Request,
+    Strict,
+)
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound
 
@@ -25,13 +33,23 @@ MEMBER = "record.json"
 PROPOSAL_ARTIFACT = "pawl-proposal"
 """The artifact in which a job that proposes hands its edits over, as one file."""
 PROPOSAL_MEMBER = "proposal.json"
+COMPARISON_ARTIFACT, REQUEST_MEMBER = "pawl-comparison", "request.json"
+"""What a job hands over that compared two versions: what it was to measure, beside the record."""
 PROPOSAL_LIMIT = 8 * 2**20
 """Bytes of that file: edits of 512 KiB and traces of 2 MiB, for a few lanes."""
 TRAJECTORIES = "trajectories.json"
 """What loops over a harness hand in besides; a record without it is as good."""
-UNPACKED = {MEMBER: RECORD_LIMIT, TRAJECTORIES: 2 * TRAJECTORIES_LIMIT, PROPOSAL_MEMBER: PROPOSAL_LIMIT}
+UNPACKED = {
+    MEMBER: RECORD_LIMIT,
+    TRAJECTORIES: 2 * TRAJECTORIES_LIMIT,
+    PROPOSAL_MEMBER: PROPOSAL_LIMIT,
+    REQUEST_MEMBER: RECORD_LIMIT,
+}
 """Bytes of each member; a text takes up to twice its bytes as JSON, unless it is all escapes."""
 _KEY = re.compile(r"(?:baseline|candidate)/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+S = TypeVar("S", bound=Strict)
 
 
 class BadRecord(Exception):
@@ -74,6 +92,30 @@ def fetch_proposals(client: Repository, run: int) -> str:
         raise BadRecord(f"{PROPOSAL_MEMBER} is not UTF-8") from None
 
 
+def fetch_comparison(client: Repository, run: int) -> tuple[Request, Record]:
+    """What a job of a workflow run was to compare, and what it measured.
+
+    Raises:
+        BadRecord: there is none, or it cannot be used.
+    """
+    data = _download(client, run, COMPARISON_ARTIFACT, 2 * RECORD_LIMIT)
+    members = _members(data, COMPARISON_ARTIFACT, ([MEMBER, REQUEST_MEMBER],))
+    try:
+        request, record = (members[name].decode("utf-8") for name in (REQUEST_MEMBER, MEMBER))
+    except UnicodeDecodeError:
+        raise BadRecord(f"the artifact {COMPARISON_ARTIFACT} is not UTF-8") from None
+    return _parsed(Request, request, REQUEST_MEMBER, "request"), _parsed(Record, record, MEMBER, "record")
+
+
+def _parsed(kind: type[S], text: str, name: str, what: str) -> S:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadRecord(f"{name} is no {what} ({place or 'top'}: {first['msg']})") from None
+
+
 def _download(client: Repository, job: int, name: str, limit: int) -> bytes:
     found = client.get(f"actions/runs/{job}/artifacts", name=name)["artifacts"]
     usable = [item for item in found if item["name"] == name and not item["expired"]]
@@ -103,12 +145,7 @@ def read_handed(data: bytes) -> Handed:
         text = members[MEMBER].decode("utf-8")
     except UnicodeDecodeError:
         raise BadRecord(f"{MEMBER} is not UTF-8") from None
-    try:
-        record = Record.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadRecord(f"{MEMBER} is no record ({place or 'top'}: {first['msg']})") from None
+    record = _parsed(Record, text, MEMBER, "record")
     return Handed(record, text, "", _trajectories(members.get(TRAJECTORIES, b"{}")))
 
 
@@ -118,8 +155,9 @@ def _members(data: bytes, artifact: str, expected: tuple[list[str], ...]) -> dic
             names = [member.filename for member in archive.infolist()]
             if sorted(names) not in expected:
                 more = f", and {TRAJECTORIES} of loops with tasks" if artifact == ARTIFACT else ""
+                wanted = " and ".join(expected[0])
                 raise BadRecord(
-                    f"the artifact {artifact} holds {len(names)} files; exactly {expected[0][0]} is expected{more}"
+                    f"the artifact {artifact} holds {len(names)} files; exactly {wanted} is expected{more}"
                 )
             return {member.filename: _unpacked(archive, member) for member in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pawl.core.config import Loop
-from pawl.core.measurement import Request
+from pawl.core.measurement import Arm, Request
 from pawl.lab.errors import Refused
 from pawl.lab.sandbox import HOME, WORKSPACE, Folder, Job, Limits, Mount, Sandbox
 from pawl.lab.setup import Prepared
@@ -40,6 +40,12 @@ class Bench:
     gpu: str = ""
     image: str = ""
     """Id of the image; empty in the process sandbox."""
+    candidate: Bench | None = None
+    """Where the candidate arm runs, if it has a tree of its own and not the base's with one file replaced."""
+
+    def of(self, arm: Arm) -> Bench:
+        """The bench for an arm's runs."""
+        return self.candidate if arm is Arm.CANDIDATE and self.candidate is not None else self
 
     @property
     def rules(self) -> Loop:

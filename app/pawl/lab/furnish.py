@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pawl.core.config import Loop
@@ -17,8 +17,8 @@ from pawl.lab.objects import Repository
 from pawl.lab.options import Options
 from pawl.lab.process import ProcessSandbox
 from pawl.lab.sandbox import Folder, Sandbox, Stop
-from pawl.lab.setup import Kind, Setups, folder_of
-from pawl.lab.tree import Overlay, build
+from pawl.lab.setup import Kind, Prepared, Setups, folder_of
+from pawl.lab.tree import Overlay, build, build_candidate
 from pawl.lab.workplace import Workplace, private_top
 
 
@@ -52,14 +52,7 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
         data = data_mounts(rules.data, rules.cwd, options.repo, sandbox)
         private_data = rules.evaluate.data if rules.evaluate else {}
         evaluator_data = data_mounts(private_data, rules.cwd, options.repo, sandbox)
-        setups = Setups(
-            options.cache, Folder(work.private / "setup"), sandbox, overlay, rules, place.stop, image
-        )
-        commands: dict[Kind, str | None] = {
-            "setup": rules.setup,
-            "evaluate": rules.evaluate.setup if rules.evaluate else None,
-        }
-        made = {kind: setups.prepare(kind, command) for kind, command in commands.items() if command}
+        made = _setups(rules, overlay, place, sandbox, image)
         hidden = [
             *repository.folders(),
             *options.hidden,
@@ -69,7 +62,7 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
             folder_of(options.cache, "evaluate"),
             *(mount.host for mount in evaluator_data),
         ]
-        yield Bench(
+        bench = Bench(
             request=request,
             overlay=overlay,
             sandbox=sandbox,
@@ -82,6 +75,24 @@ def furnished(request: Request, place: Place) -> Iterator[Bench]:
             gpu=place.device.gpu,
             image=image,
         )
+        if options.restored is not None:
+            other = build_candidate(repository, request, options.restored, work.private / "candidate")
+            made = _setups(rules, other, place, sandbox, image)
+            own = replace(bench, overlay=other, setup=made.get("setup"), evaluator_setup=made.get("evaluate"))
+            bench = replace(bench, candidate=own)
+        yield bench
+
+
+def _setups(
+    rules: Loop, overlay: Overlay, place: Place, sandbox: Sandbox, image: str
+) -> dict[Kind, Prepared]:
+    folder = Folder(place.work.private / "setup")
+    setups = Setups(place.options.cache, folder, sandbox, overlay, rules, place.stop, image)
+    commands: dict[Kind, str | None] = {
+        "setup": rules.setup,
+        "evaluate": rules.evaluate.setup if rules.evaluate else None,
+    }
+    return {kind: setups.prepare(kind, command) for kind, command in commands.items() if command}
 
 
 @contextlib.contextmanager

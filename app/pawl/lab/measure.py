@@ -152,7 +152,7 @@ class _Job:
 
     def _made(self, bench: Bench, run: RunRecord) -> RunRecord:
         if not self.request.rules.task_agent:
-            return Running(bench, run).measure()
+            return Running(bench.of(run.arm), run).measure()
         running = TaskRun(bench, run)
         run = running.measure()
         if running.trajectories:

@@ -34,6 +34,8 @@ class Options:
     """For callers outside the main thread; in it, SIGTERM and SIGINT stop the job by themselves."""
     hidden: tuple[Path, ...] = ()
     """More paths of this machine that no run may see: the request's file, say."""
+    restored: tuple[str, ...] | None = None
+    """For a comparison: the candidate arm runs in its own tree, but for these globs, which are as in the base."""
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,33 @@ def build(repository: Repository, request: Request, base: Path) -> Overlay:
     return Overlay(base, entries, edit, bytes_of, private)
 
 
+def build_candidate(
+    repository: Repository, request: Request, restored: Iterable[str], folder: Path
+) -> Overlay:
+    """The candidate's own whole tree, but for what is taken from the base: for a comparison, which nothing is merged by.
+
+    Args:
+        repository: where the commits are.
+        request: which they are.
+        restored: globs of what is as in the base, whatever the candidate made of it.
+        folder: an empty folder for the tree.
+
+    Raises:
+        MeasureError: a commit cannot be had.
+        Refused: the tree cannot be laid out safely.
+    """
+    globs = tuple(restored)
+    if request.candidate is None:
+        raise Refused("there is no candidate to compare with.")
+    own = [entry for entry in repository.entries(request.candidate) if not matches(entry.path, globs)]
+    kept = [entry for entry in repository.entries(request.base) if matches(entry.path, globs)]
+    entries = tuple(sorted([*own, *kept], key=lambda entry: entry.path))
+    _write(repository, entries, folder)
+    private = request.rules.private_globs(frozenset(entry.path for entry in entries))
+    content = _bytes(repository, request.candidate, request.rules.edit)
+    return Overlay(folder, entries, request.rules.edit, {Arm.CANDIDATE: content}, private)
+
+
 def _bytes(repository: Repository, commit: str, path: str) -> bytes:
     content = repository.file(commit, path)
     if content is None:

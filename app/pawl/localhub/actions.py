@@ -75,6 +75,16 @@ class Actions:
         values = file.inputs(inputs)
         return self._start(repo, workflow, file, actor, "workflow_dispatch", short, sha, values)
 
+    def pull_request(self, repo: Fact, issue: Fact) -> list[Fact]:
+        """Start the head's workflows on `pull_request`, as GitHub does where the head lies in the repository itself."""
+        pull, started = issue["pull"], []
+        for workflow in self.workflows(repo):
+            file = self._file(repo, pull["head_sha"], workflow["path"])
+            if "pull_request" in file.triggers:
+                given = (pull["head_ref"], pull["head_sha"], {})
+                started.append(self._start(repo, workflow, file, issue["user"], "pull_request", *given))
+        return started
+
     def _file(self, repo: Fact, sha: str, path: str) -> WorkflowFile:
         git = self.hub.git(repo)
         entry = git.entry(sha, path)
