@@ -77,12 +77,12 @@ class Actions:
 
     def pull_request(self, repo: Fact, issue: Fact) -> list[Fact]:
         """Start the head's workflows on `pull_request`, as GitHub does where the head lies in the repository itself."""
-        pull, started = issue["pull"], []
+        pull, started = issue["pull"], list[Fact]()
         for workflow in self.workflows(repo):
             file = self._file(repo, pull["head_sha"], workflow["path"])
             if "pull_request" in file.triggers:
-                given = (pull["head_ref"], pull["head_sha"], {})
-                started.append(self._start(repo, workflow, file, issue["user"], "pull_request", *given))
+                head = pull["head_ref"], pull["head_sha"]
+                started.append(self._start(repo, workflow, file, issue["user"], "pull_request", *head, {}))
         return started
 
     def _file(self, repo: Fact, sha: str, path: str) -> WorkflowFile:

@@ -1,0 +1,58 @@
+"""A release is made only of a version that the tag, the package, its module and the changelog agree on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / ".ci" / "release.py"
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+- Not yet
+
+## [1.2.3] - 2026-01-02
+
+- A thing
+
+## [1.2.2] - 2026-01-01
+
+- An older thing
+"""
+
+
+def release(root: Path, tag: str) -> subprocess.CompletedProcess[str]:
+    (root / "app" / "pawl").mkdir(parents=True)
+    (root / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (root / "app" / "pawl" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (root / "CHANGELOG.md").write_text(CHANGELOG if tag != "v1.2.3-empty" else "# Changelog\n")
+    command = [sys.executable, str(SCRIPT), tag.removesuffix("-empty"), "--root", str(root), "--notes"]
+    return subprocess.run([*command, str(root / "notes.md")], capture_output=True, text=True, check=False)
+
+
+def test_its_notes_are_the_versions_own_section(tmp_path: Path) -> None:
+    done = release(tmp_path, "v1.2.3")
+    assert (done.returncode, done.stdout) == (0, "version=1.2.3\n")
+    assert (tmp_path / "notes.md").read_text() == "- A thing\n"
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("v1.2", "is no version"),
+        ("main", "is no version"),
+        ("v1.2.3\nevil=1", "is no version"),
+        ("v1.2.4", "pyproject.toml says 1.2.3, and the tag 1.2.4"),
+        ("v1.2.3-empty", "CHANGELOG.md has no section 1.2.3"),
+    ],
+)
+def test_what_disagrees_is_named(tmp_path: Path, tag: str, said: str) -> None:
+    done = release(tmp_path, tag)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "notes.md").exists()
