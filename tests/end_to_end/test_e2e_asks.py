@@ -211,6 +211,54 @@ def test_an_experiment_is_merged_while_it_is_measured(tmp_path: Path) -> None:
         assert "The ledger says so" in answers(world, world.pull(1)["number"])[0]
 
 
+def test_an_experiment_is_merged_where_merge_commits_are_not_allowed(tmp_path: Path) -> None:
+    """Its one commit says [skip ci], which must not reach the branch as its tip's message."""
+    with faulty_world(tmp_path, {1: WORSE}, config(1)) as world:
+        world.hub.allow_merges(NAME, "squash")
+        token, waiting = person(world, "ada", "write"), ["once"]
+
+        def running(_: Any) -> None:
+            if waiting:
+                waiting.pop()
+                say(world, token, world.pull(1)["number"], "/pawl merge")
+                world.deliver()
+                world.look()
+
+        world.running = running
+        world.settle()
+        assert world.outcomes() == {1: "overridden"}
+        message = world.api("GET", f"/git/commits/{world.tip('main')}")["message"]
+        assert message.startswith("aim: experiment 1, merged because a person asked for it (#")
+        assert "skip ci" not in message
+
+
+def test_each_loop_hears_what_is_said_to_it(tmp_path: Path) -> None:
+    text = config(1, aim="aim", other="other")
+    with faulty_world(tmp_path, {}, text, ("aim", "other")) as world:
+        say(world, person(world, "ada", "write"), world.tracking("other")["number"], "/pawl pause")
+        world.settle()
+        assert PAUSED_LABEL in world.tracking("other")["labels"]
+        assert PAUSED_LABEL not in world.tracking("aim")["labels"]
+        assert asks(world) == []
+        assert [line.verb for line in world.lines("other") if isinstance(line, AskLine)] == ["pause"]
+
+
+def test_a_button_is_of_the_loop_that_it_is_beside(tmp_path: Path) -> None:
+    text = config(1, aim="aim", other="other")
+    with faulty_world(tmp_path, {}, text, ("aim", "other")) as world:
+        person(world, "ada", "write")
+        check = next(each for each in world.checks() if each["name"] == "pawl/other/calibration")
+        world.hub.checks.rerequest(
+            world.hub.repository(NAME), world.hub.store.get("check_run", check["id"]), "ada"
+        )
+        world.settle()
+        assert asks(world) == []
+        (line,) = (line for line in world.lines("other") if isinstance(line, AskLine))
+        assert (line.verb, line.obeyed) == ("rerun", False)
+        (told,) = answers(world, world.tracking("other")["number"])
+        assert "about one experiment" in told
+
+
 # Buttons.
 
 

@@ -287,6 +287,21 @@ def test_where_a_rule_wants_a_pull_request_github_merges_it(world: World) -> Non
     assert (world.ledger()[-1]["outcome"], world.ledger()[-1]["commit"]) == ("merged", tip)
 
 
+@pytest.mark.parametrize("way", ["squash", "rebase"])
+def test_a_repository_without_merge_commits_gets_the_same_tree_by_its_own_way(world: World, way: str) -> None:
+    merge, snapshot = promoted(world)
+    world.server.hub.allow_merges(NAME, way)
+    world.server.hub.faults.fail_before("PATCH", r"/git/refs/heads/main$", status=422)
+    assert world.actor.apply(merge, snapshot)
+    tip = world.api(f"git/commits/{world.tip('main')}")
+    measured = world.api(f"git/commits/{merge.commit}")
+    assert [item["sha"] for item in tip["parents"]] == [merge.parent]
+    assert tip["tree"] == measured["tree"]
+    assert tip["message"].strip() == measured["message"].strip()
+    world.step()
+    assert (world.ledger()[-1]["outcome"], world.ledger()[-1]["commit"]) == ("merged", tip["sha"])
+
+
 def test_a_rule_that_lets_nothing_through_is_told(world: World) -> None:
     world.server.hub.protect(NAME, "main", reviews=1, enforce_admins=True)
     merge, snapshot = promoted(world)

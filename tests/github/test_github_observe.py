@@ -196,6 +196,33 @@ def test_a_lost_job_is_followed_by_another_attempt(world: World) -> None:
     }
 
 
+def test_a_command_is_heard_behind_more_comments_than_fit_on_a_page(world: World) -> None:
+    """Everybody talks while Pawl is down. Afterwards one request is enough again."""
+    world.step()
+    hub, tracking = world.server.hub, world.observe().tracking
+    assert tracking is not None
+    repository, when = hub.repository(NAME), hub.now()
+
+    def said(number: int, body: str) -> None:
+        comment = {"body": body, "user": "octo", "created_at": when, "updated_at": when, "via_app": False}
+        with hub.store.transaction():
+            hub.store.add("comment", comment, repository["id"], number)
+
+    said(tracking.number, "/pawl pause")
+    for _ in range(230):
+        said(tracking.number, "Hello")
+    world.restart()
+    assert [ask.text for ask in world.observe().asks] == ["/pawl pause"]
+    world.view.forget_all()  # what a look does that fails before it has answered
+    assert [ask.text for ask in world.observe().asks] == ["/pawl pause"]
+    said(tracking.number, "/pawl help")
+    before = len(world.requests())
+    world.view.forget("comments")
+    assert "/pawl help" in [ask.text for ask in world.observe().asks]
+    asked = [each for each in world.requests()[before:] if each.endswith("/issues/comments")]
+    assert len(asked) == 1
+
+
 def test_the_stop_ref_is_seen(world: World) -> None:
     tip = world.tip("main")
     world.view.client.post("git/refs", {"ref": "refs/pawl/stop", "sha": tip})

@@ -48,6 +48,11 @@ class Unprocessable(GitHubError):
         return "fast forward" in self.message.lower().replace("-", " ")
 
     @property
+    def method_not_allowed(self) -> bool:
+        """Whether a pull request was not merged because the repository's settings do not allow that way of merging."""
+        return "not allowed on this repository" in self.message.lower()
+
+    @property
     def in_the_way(self) -> bool:
         """Whether another branch's name is a folder of this one's, or the other way round: git cannot hold both."""
         return "reference update failed" in self.message.lower()

@@ -17,9 +17,12 @@ from pawl.github.facts import Issue, Pull, experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
-from pawl.messages.commits import edit_commit, final_commit
+from pawl.messages.commits import asked_commit, edit_commit, final_commit
 from pawl.messages.labels import KEEP
 from pawl.messages.report import Report
+
+METHODS = ("merge", "squash", "rebase")
+"""Ways in which GitHub merges a pull request. The last one keeps the head's own message, whatever that says to workflows."""
 
 
 def promote(view: RepositoryView, action: Promote, snapshot: Snapshot) -> bool:
@@ -121,9 +124,8 @@ def merge_asked(view: RepositoryView, action: MergeAsked, snapshot: Snapshot) ->
         raise Moved(f"experiment {action.experiment} has another head")
     _require_going(view, snapshot, pull)
     try:
-        body = {"sha": action.head, "merge_method": "merge"}
-        commit = str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
-    except (Unprocessable, Forbidden, Conflict) as error:
+        commit = _merged_by_github(view, pull, asked_commit(snapshot.loop, action.experiment, pull.number))
+    except (Unprocessable, Forbidden) as error:
         raise Refused(error.message) from error
     view.forget("refs")
     login = view.client.identity.login
@@ -154,11 +156,43 @@ def _merge_pull(view: RepositoryView, action: Merge, pull: Pull, name: str, refu
     if view.branch(name).sha != action.parent:
         raise Moved(f"{name} has moved") from refusal
     try:
-        body = {"sha": action.commit, "merge_method": "merge"}
-        return str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
-    except (Unprocessable, Forbidden, Conflict) as error:
+        return _merged_by_github(view, pull, view.objects.commit(action.commit).message)
+    except (Unprocessable, Forbidden) as error:
         reasons = dict.fromkeys((refusal.message, error.message))
         raise Refused("; ".join(reasons)) from error
+
+
+def _merged_by_github(view: RepositoryView, pull: Pull, message: str) -> str:
+    """Let GitHub merge a pull request with its present head, by the first way that the repository allows.
+
+    A way that is not allowed is refused without any effect, so that the next one may be tried. All of them give the branch
+    the same tree.
+
+    Args:
+        view: the repository.
+        pull: the pull request.
+        message: of the commit, where GitHub makes one of all.
+
+    Returns:
+        The branch's new tip.
+
+    Raises:
+        Moved: the pull request or its base has moved.
+        GitHubError: GitHub does not merge it.
+    """
+    title, _, text = message.strip().partition("\n\n")
+    for method in METHODS:
+        body = {"sha": pull.head, "merge_method": method}
+        if method == "squash":
+            body |= {"commit_title": title, "commit_message": text}
+        try:
+            return str(view.client.put(f"pulls/{pull.number}/merge", body)["sha"])
+        except Conflict as error:
+            raise Moved(f"the pull request {pull.number} or its base has moved: {error.message}") from error
+        except Unprocessable as error:
+            if not error.method_not_allowed or method == METHODS[-1]:
+                raise
+    raise AssertionError("one way of merging is the last")
 
 
 def _commit(view: RepositoryView, parent: str, path: str, blob: str, message: str) -> Commit:

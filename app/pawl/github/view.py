@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from pawl.core.asks import Labelled, Level
@@ -35,6 +36,8 @@ WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
 TRACKING_LABEL = "pawl:tracking"
 RECENT_JOBS = 100
 """Jobs that are looked through: a lane has two at a time, so older ones have ended long ago."""
+RECENT_COMMENTS = 500
+"""Comments that are looked through after a long absence."""
 PREFIX = "refs/heads/"
 
 
@@ -60,11 +63,19 @@ class RepositoryView(Facets):
         self.ledger = LedgerBranch(self)
         self._configs: dict[str, Config] = {}
         self._old_pulls: dict[int, Pull] = {}
+        self._heard: frozenset[int] = frozenset()
+        """Comments that the last look at them has found."""
 
     @property
     def name(self) -> str:
         """``owner/name``."""
         return self.client.name
+
+    def forget_all(self) -> None:
+        """Read everything again that can change, comments behind the newest ones too: some may have no answer yet."""
+        with self.lock:
+            super().forget_all()
+            self._heard = frozenset()
 
     # Reading.
 
@@ -231,12 +242,18 @@ class RepositoryView(Facets):
         return self._once("tracking", "list", read)
 
     def comments(self) -> tuple[Comment, ...]:
-        """The hundred newest comments on issues and pull requests, oldest first: one request for all of them."""
+        """The newest comments on issues and pull requests, oldest first: one request for a hundred of them.
+
+        More are read only where none of these was seen before, so that what was said while Pawl was down is heard.
+        """
 
         def read() -> tuple[Comment, ...]:
-            query: dict[str, Any] = {"sort": "created", "direction": "desc", "per_page": PAGE}
-            listed = [Comment.read(item) for item in self.client.get("issues/comments", **query)]
-            return tuple(sorted(listed, key=lambda comment: comment.id))
+            listed = self.client.pages("issues/comments", sort="created", direction="desc")
+            newest = [Comment.read(item) for item in islice(listed, PAGE)]
+            if self._heard.isdisjoint(comment.id for comment in newest):
+                newest += [Comment.read(item) for item in islice(listed, RECENT_COMMENTS - PAGE)]
+            self._heard = frozenset(comment.id for comment in newest)
+            return tuple(sorted(newest, key=lambda comment: comment.id))
 
         return self._once("comments", "list", read)
 

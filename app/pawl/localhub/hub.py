@@ -231,6 +231,11 @@ class Hub:
             repo["collaborators"][login] = permission
             self.store.save(repo)
 
+    def allow_merges(self, full_name: str, *methods: str) -> None:
+        """Of `merge`, `squash` and `rebase` those that pull requests may be merged by."""
+        with self.store.transaction():
+            self.store.save({**self.repository(full_name), "merge_methods": list(methods)})
+
     def permission(self, repo: Fact, login: str) -> str:
         """What a user may do in a repository."""
         given = repo["collaborators"].get(login, "none")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.gitstore import FileChange
+from pawl.localhub.shapes import MERGE_METHODS
 from pawl.localhub.store import Fact
 
 if TYPE_CHECKING:
@@ -309,9 +310,19 @@ class Pulls:
             allowed = rule["restrict"]
             if allowed is not None and actor not in allowed and actor.removesuffix("[bot]") not in allowed:
                 raise HubError(405, "You're not authorized to push to this branch.")
+        method = wanted.get("merge_method") or "merge"
+        if method not in repo.get("merge_methods", MERGE_METHODS):
+            name = {"merge": "Merge commits", "squash": "Squash merges", "rebase": "Rebase merges"}.get(
+                method
+            )
+            raise (
+                HubError(405, f"{name} are not allowed on this repository.")
+                if name
+                else invalid("PullRequest", "merge_method")
+            )
         sha = self._merge_commit(repo, issue, actor, wanted)
         ref = f"refs/heads/{pull['base_ref']}"
-        if wanted.get("merge_method", "merge") == "merge":
+        if method == "merge":
             self.hub.refs.update(repo, ref, sha, actor, checked=False)
         else:  # The head itself never reaches the base, so its being merged has to be said.
             self._merged(repo, issue, sha, actor)
@@ -334,8 +345,6 @@ class Pulls:
             title = wanted.get("commit_title") or f"{issue['title']} (#{issue['number']})"
             message = f"{title}\n\n{wanted.get('commit_message') or ''}".rstrip()
             return git.write_commit(tree, [base], message, who, who)
-        if method != "rebase":
-            raise invalid("PullRequest", "merge_method")
         tip = base
         for sha in self.commits(repo, issue):
             commit = git.commit(sha)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ACTIONS_BOT = "github-actions[bot]"
+MERGE_METHODS = ("merge", "squash", "rebase")
 """Whom a job's own token acts as."""
 ACTIONS_APP: Json = {
     "app_id": 15368, "slug": "github-actions", "name": "GitHub Actions", "owner": "github",
@@ -128,7 +129,9 @@ class Shapes:
             "has_pages": False, "has_downloads": False, "has_discussions": False, "is_template": False,
             "web_commit_signoff_required": False, "allow_forking": False, "created_at": repo["created_at"],
             "updated_at": repo["updated_at"], "pushed_at": repo["pushed_at"],
-            "allow_merge_commit": True, "allow_squash_merge": True, "allow_rebase_merge": True,
+            "allow_merge_commit": "merge" in repo.get("merge_methods", MERGE_METHODS),
+            "allow_squash_merge": "squash" in repo.get("merge_methods", MERGE_METHODS),
+            "allow_rebase_merge": "rebase" in repo.get("merge_methods", MERGE_METHODS),
             "allow_auto_merge": False, "delete_branch_on_merge": False,
         }  # fmt: skip
 

@@ -93,6 +93,15 @@ def read_edit_commit(message: str) -> EditNotes:
     )
 
 
+def asked_commit(loop: str, number: int, pull: int) -> str:
+    """The message of the commit that a pull request becomes where a person has asked for it whatever it measured.
+
+    It holds nothing of the head's own message, which keeps the repository's workflows from running.
+    """
+    trailers = f"Pawl-Loop: {loop}\nPawl-Experiment: {number}\nPawl-Pull-Request: {pull}"
+    return f"{loop}: experiment {number}, merged because a person asked for it (#{pull})\n\n{trailers}\n"
+
+
 def final_commit(loop: str, line: VerdictLine, metric: Metric) -> str:
     """The message of the commit that becomes the base.
 
