@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -29,6 +28,7 @@ from pawl.control.tending import Tending
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
+from pawl.github.client import Repository
 from pawl.github.errors import Forbidden, GitHubError, NotFound, RateLimited, Unprocessable
 from pawl.github.view import RepositoryView
 
@@ -67,14 +67,15 @@ class PawlApp:
         self.queue = LookQueue(seconds)
         self.figures = Figures()
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
-        client = lru_cache(self.github.repository)  # an installation that is made anew is another one
         self._noticing = Noticing(
             reactions or ThreadPoolExecutor(REACTIONS_AT_ONCE, thread_name_prefix="reaction"),
-            lambda name: client(name, self._installed.get(name)),
+            self._client,
         )
         self._repositories: dict[str, RepositoryLoops] = {}
         self._installed: dict[str, tuple[int, int]] = {}
         """The installation through which each repository is reached, and the repository's id."""
+        self._clients: dict[tuple[str, int, int], Repository] = {}
+        """Clients of repositories, by name and what is known under it, for what is done beside their looks."""
         self._everywhere: set[int] = set()
         """Installations on everything an account has: nobody picked a repository there."""
         self._rounds = 0
@@ -259,6 +260,17 @@ class PawlApp:
                 log.info("asked for a lost delivery", attempt=attempt)
         except GitHubError as error:
             log.warning("lost deliveries were not asked for again", why=str(error))
+
+    def _client(self, name: str) -> Repository | None:
+        """A client of a repository for something small beside its looks; none where the App is not installed."""
+        with self._guard:
+            at = self._installed.get(name)
+            if at is None:
+                return None
+            key = (name, *at)  # of another installation, or another repository of that name, it has no token
+            if key not in self._clients:
+                self._clients[key] = self.github.repository(name, at[0])
+            return self._clients[key]
 
     def _loops(self, name: str, installation: int) -> RepositoryLoops:
         repository = self.github.repository(name, installation)

@@ -43,10 +43,10 @@ class Noticing:
 
     Args:
         executor: where they are made.
-        client_of: a client of one repository, of its own: a look's client waits between its writes.
+        client_of: a client of a repository by its name, of its own: a look's client waits between its writes.
     """
 
-    def __init__(self, executor: Executor, client_of: Callable[[str], Repository]) -> None:
+    def __init__(self, executor: Executor, client_of: Callable[[str], Repository | None]) -> None:
         self._executor, self._client_of = executor, client_of
 
     def notice(self, repository: str, comment: int) -> None:
@@ -56,8 +56,9 @@ class Noticing:
     def _react(self, repository: str, comment: int) -> None:
         """It is display alone, so a reaction that fails is let go: the look's own one follows."""
         try:
-            path = f"issues/comments/{comment}/reactions"
-            self._client_of(repository).post(path, {"content": NOTICED})
+            client = self._client_of(repository)
+            if client is not None:
+                client.post(f"issues/comments/{comment}/reactions", {"content": NOTICED})
         except GitHubError as error:
             log.info("not shown as noticed", repository=repository, comment=comment, why=str(error))
         except Exception:
