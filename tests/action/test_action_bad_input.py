@@ -181,6 +181,17 @@ def test_a_measuring_job_that_ended_without_a_record_is_made_again(jobs: Jobs, h
     assert jobs.measuring()[1].number == first.number + 1
 
 
+def test_a_runner_that_loses_every_job_is_not_asked_for_ever(jobs: Jobs) -> None:
+    """Each lost job concluded by dispatching the next one: a chain of workflow runs that only a person could stop."""
+    jobs.begin()
+    for _ in range(5):
+        job, _ = jobs.measuring()
+        jobs.actions.complete_job(job["job_id"], "failure")
+        assert jobs.conclude(job["run_id"], measured="failure") == 0
+    with pytest.raises(AssertionError, match="measure does not wait"):
+        jobs.measuring()
+
+
 def test_a_token_without_a_permission_is_named(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
     jobs.stranger.dispatch()
     job = jobs.next("propose")

@@ -440,6 +440,24 @@ def test_a_base_that_fails_twice_waits_for_a_person() -> None:
     assert failing() == ""
 
 
+def test_a_runner_that_loses_every_job_waits_for_a_person() -> None:
+    """Without Python on it, say: each job failed in a second, and the next one was dispatched, for ever."""
+    world, ledger = World(), History()
+    inputs = world.snapshot().base.inputs
+    said = []
+    for _ in range(5):
+        ledger.calibration([], inputs=inputs, ok=False, reason="the job ended without a record (failure)")
+        world.ledger = list(ledger.lines)
+        said.append(failing_base(world.snapshot()))
+    assert said[:4] == [""] * 4
+    assert said[4] == (
+        "5 calibrations in a row were lost, the last one so: the job ended without a record (failure)"
+    )
+    ledger.add(ResumeLine, "resume:5", by="ada")
+    world.ledger = list(ledger.lines)
+    assert failing_base(world.snapshot()) == ""
+
+
 # Lines.
 
 

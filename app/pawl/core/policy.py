@@ -22,6 +22,8 @@ MODELS_WATCHED = 30
 """Proposals, the newest, among which a change of model is told."""
 CALIBRATION_TRIES = 2
 """Calibrations of one base that may fail before Pawl waits for a person."""
+LOST_TRIES = 5
+"""Calibrations in a row whose jobs may tell nothing: a runner that lacks something fails within seconds, again and again."""
 
 
 class HoldReason(StrEnum):
@@ -145,12 +147,16 @@ def _says_something(line: CalibrationLine) -> bool:
 def failing_base(snapshot: Snapshot) -> str:
     """Why the base cannot be measured, if its last calibrations all failed; empty otherwise."""
     failures: list[CalibrationLine] = []
+    lost: list[CalibrationLine] = []
     for line in reversed(snapshot.ledger):
         if isinstance(line, ResumeLine):
             break
         if isinstance(line, CalibrationLine):
             if line.ok or line.inputs != snapshot.base.inputs:
                 break
-            if _says_something(line):
-                failures.append(line)
-    return failures[0].reason if len(failures) >= CALIBRATION_TRIES else ""
+            (failures if _says_something(line) else lost).append(line)
+    if len(failures) >= CALIBRATION_TRIES:
+        return failures[0].reason
+    if len(lost) >= LOST_TRIES:
+        return f"{len(lost)} calibrations in a row were lost, the last one so: {lost[0].reason}"
+    return ""
