@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,21 @@ def test_a_press_is_obeyed_though_its_answer_fails_and_the_app_is_killed(
     assert [(line.verb, line.obeyed) for line in asks(held)] == [("rerun", True)]
     assert held.verdicts()[1] == ["keep", "keep"]
     assert len(answers(held, held.pull(1)["number"])) == 1
+    assert held.app.database.presses(NAME) == []
+
+
+def test_a_press_that_is_replayed_under_another_id_is_no_other_press(held: World) -> None:
+    """GitHub's signature covers the body alone: whoever has recorded a delivery can send it again under any id."""
+    person(held, "ada", "write")
+    press(held, "rerun", "ada")
+    (sent,) = [each for each in held.hub.deliveries if each["key"] == "pending"]
+    held.settle()
+    data = json.dumps(sent["payload"]).encode()
+    headers = held.hub.events.headers(sent, data) | {"X-GitHub-Delivery": "another"}
+    assert held.processes[0].client.post("/webhooks", data=data, headers=headers).status_code == 202
+    held.settle()
+    assert [line.verb for line in asks(held)] == ["rerun"]
+    assert held.verdicts()[1] == ["keep", "keep"]
     assert held.app.database.presses(NAME) == []
 
 

@@ -99,7 +99,7 @@ class PawlApp:
     def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
         """Take a delivery: one insert, and a note of what to look at. False if it was received before."""
         event = Event.read(name, payload)
-        press = read_press(event, guid, payload)
+        press = read_press(event, payload)
         fresh = self.database.receive(guid, name, event.action, event.repository, self._clock(), press)
         known = name if name in SUBSCRIBED | INSTALLATION_EVENTS else "other"
         self.figures.deliveries.labels(known, "fresh" if fresh else "seen").inc()

@@ -40,7 +40,7 @@ class Pressed(Base):
     """A button that was pressed and has no answer yet."""
 
     __tablename__ = "presses"
-    guid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
     repository: Mapped[str] = mapped_column(String(200), index=True)
     by: Mapped[str] = mapped_column(String(200))
     verb: Mapped[str] = mapped_column(String(20))
@@ -98,9 +98,9 @@ class Database:
 
     def forget_presses(self, presses: Iterable[Press]) -> None:
         """These have been seen to."""
-        guids = [press.guid for press in presses]
+        answered = [press.id for press in presses]
         with self._writing, self._engine.begin() as connection:
-            connection.execute(delete(Pressed).where(Pressed.guid.in_(guids)))
+            connection.execute(delete(Pressed).where(Pressed.id.in_(answered)))
 
     def forget_deliveries(self, now: datetime) -> None:
         """Drop the ids of deliveries that can no longer come again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from typing import Any
 
 from pawl.control.events import Event, named_text
 from pawl.core.asks import Ask, Verb
+from pawl.core.digest import sha256
 from pawl.core.ledger import AskLine
 from pawl.core.snapshot import Snapshot
 from pawl.github.facts import check_name, experiment_of
 from pawl.github.view import RepositoryView
 
+DIGITS = 32
+"""Of the digest that names a press."""
 _ATTEMPT = re.compile(r"([1-9][0-9]{0,8})\.[0-9]{1,9}")
 _VERBS = frozenset({Verb.MERGE, Verb.RERUN, Verb.CLOSE, Verb.PAUSE})
 
@@ -22,8 +26,9 @@ _VERBS = frozenset({Verb.MERGE, Verb.RERUN, Verb.CLOSE, Verb.PAUSE})
 class Press:
     """A person has pressed a button of one of Pawl's check runs."""
 
-    guid: str
-    """The delivery that told of it."""
+    id: str
+    """Digest of the delivery's body, which GitHub signs. It does not sign the delivery's id: under another one it could be
+    replayed."""
     by: str
     verb: str
     check_run: str
@@ -35,14 +40,14 @@ class Press:
     @property
     def key(self) -> str:
         """Names its one line in a loop's ledger."""
-        return f"ask:press-{self.guid}"
+        return f"ask:press-{self.id}"
 
     def about(self, loop: str) -> bool:
         """Whether the check run is that loop's."""
         return self.check_run in (check_name(loop), check_name(loop, "c"))
 
 
-def read_press(event: Event, guid: str, payload: Mapping[str, Any]) -> Press | None:
+def read_press(event: Event, payload: Mapping[str, Any]) -> Press | None:
     """The press that a delivery tells of; none if it tells of none. GitHub's own Re-run button is one, too."""
     check = payload.get("check_run")
     if event.name != "check_run" or not isinstance(check, Mapping):
@@ -57,7 +62,8 @@ def read_press(event: Event, guid: str, payload: Mapping[str, Any]) -> Press | N
     if verb not in _VERBS or not (event.repository and event.sender):
         return None
     named = (named_text(check.get(name)) for name in ("name", "external_id", "head_sha"))
-    return Press(guid, event.sender, verb, *named)
+    digest = sha256(json.dumps(payload, sort_keys=True))[:DIGITS]
+    return Press(digest, event.sender, verb, *named)
 
 
 def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) -> Iterator[Ask]:
@@ -73,7 +79,7 @@ def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) 
         number = pulls.get(experiment, tracking)
         if number:
             yield Ask(
-                id=f"press-{press.guid}",
+                id=f"press-{press.id}",
                 by=press.by,
                 level=view.level(press.by),
                 text=f"/pawl {press.verb}",

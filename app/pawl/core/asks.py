@@ -90,7 +90,7 @@ class Ask:
     """A command that the ledger has no answer to yet."""
 
     id: str
-    """The comment's id, or ``press-`` and the id of the delivery that told of a button."""
+    """The comment's id, or ``press-`` and the digest of the delivery that told of a button."""
     by: str
     level: Level
     text: str

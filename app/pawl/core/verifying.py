@@ -129,7 +129,9 @@ def _key(line: AnyLine) -> str:
         return f"rebased:{line.experiment}:{line.content[:12]}:{line.inputs[:12]}"
     if isinstance(line, AskLine):
         return (
-            line.key if re.fullmatch(r"ask:(?:[0-9]+|press-[!-~]+)", line.key) else "ask: and what was asked"
+            line.key
+            if re.fullmatch(r"ask:(?:[0-9]+|press-[0-9a-f]{32})", line.key)
+            else "ask: and what was asked"
         )
     return f"outcome:{line.experiment}" if isinstance(line, OutcomeLine) else line.key
 
