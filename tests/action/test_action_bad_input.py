@@ -13,6 +13,8 @@ import pytest
 from action.act_kit import RUNNERS
 from action.stranger import NAME, SECRETS, Stranger, job_environment
 from pawl.commands.action import run_action
+from pawl.commands.propose import run_propose
+from pawl.commands.step import Round, StepError, run_step
 from pawl.core.measurement import Request
 from pawl.localhub import HubServer
 
@@ -247,3 +249,21 @@ def test_a_branch_renamed_in_mid_flight_is_named(jobs: Jobs, capsys: pytest.Capt
         "stranger/solver has no branch main; create it, or name another one as `branch` of the loop tune"
         in out
     )
+
+
+def test_by_hand_it_is_the_same(jobs: Jobs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`pawl propose` writes the file that `pawl step --proposal` opens; a file that is none is named."""
+    jobs.begin()
+    jobs.stranger.dispatch()
+    reading = job_environment(jobs.next("propose"), jobs.server, tmp_path / "reading")
+    out = tmp_path / "proposal.json"
+    assert run_propose(reading, Round(NAME), out) == 0
+    assert "tune: no edit for experiment 1: " in capsys.readouterr().out
+    writing = {**reading, **SECRETS}
+    assert run_step(writing, Round(NAME, dry_run=True), False, out) == 0
+    assert "tune: would take the proposal for experiment 1" in capsys.readouterr().out
+    out.write_text("{}")
+    with pytest.raises(StepError, match="the proposal cannot be used: it is no file of proposals"):
+        run_step(writing, Round(NAME, dry_run=True), False, out)
+    with pytest.raises(StepError, match="cannot be read: No such file"):
+        run_step(writing, Round(NAME), False, tmp_path / "none.json")

@@ -68,7 +68,7 @@ def run_step(environment: Mapping[str, str], round_: Round, as_json: bool, propo
             view = RepositoryView(signed_in.client)
             if proposal is not None:
                 loops = _loops(round_, signed_in, view, OrderBook(thinker))
-                for sentence in take_handover(loops, _read(proposal)):
+                for sentence in take_handover(loops, _read(proposal), round_.dry_run):
                     typer.echo(sentence)
             else:
                 desk = Desk(thinker, signed_in.means, lambda snapshot: library_of(view, snapshot))
@@ -129,8 +129,8 @@ def step_in_job(signed_in: SignedIn, round_: Round, job: Job) -> Stepped:
     return Stepped(looked, tuple(book.wanted), tuple(notes))
 
 
-def take_handover(loops: RepositoryLoops, text: str) -> list[str]:
-    """Hand a file of proposals in; gives why some of them were not taken.
+def take_handover(loops: RepositoryLoops, text: str, dry_run: bool = False) -> list[str]:
+    """Hand a file of proposals in; gives why some of them were not taken. A dry run only reads the file.
 
     Raises:
         StepError: it is no such file.
@@ -139,6 +139,10 @@ def take_handover(loops: RepositoryLoops, text: str) -> list[str]:
         thoughts = read_handover(text, loops.name)
     except BadProposal as error:
         raise StepError(f"the proposal cannot be used: {error}") from None
+    if dry_run:
+        return [
+            f"{loop}: would take the proposal for experiment {thought.number}" for loop, thought in thoughts
+        ]
     rules, sentences = loops.rules(), []
     for loop, thought in thoughts:
         why = loops.hand_in(loop, rules[loop], thought) if loop in rules else "there is no such loop"
