@@ -22,6 +22,7 @@ from pawl.core.ledger import (
     head_of,
     parse_lines,
     segment_path,
+    written_digests,
 )
 from pawl.core.measurement import Arm, RunStatus, Stage
 
@@ -146,6 +147,19 @@ def test_a_line_that_is_missing_changed_moved_or_doubled_breaks_the_chain() -> N
     ):
         with pytest.raises(LedgerError, match=said):
             check_chain(broken)
+
+
+def test_the_chain_is_of_lines_as_they_were_written() -> None:
+    """Reading a long history, nobody writes each line anew to see that it is the same; another form is noticed."""
+    lines = history().lines
+    text = text_of(lines)
+    assert written_digests(text) == [sha256(line.text) for line in lines]
+    assert written_digests("") == []
+    check_chain(lines, written_digests(text))
+    other = text.replace('"kind":"calibration"', '"kind": "calibration"', 1)
+    assert parse_lines(other, "x") == lines
+    with pytest.raises(LedgerError, match="line 2 does not follow line 1"):
+        check_chain(parse_lines(other, "x"), written_digests(other))
 
 
 def test_nothing_is_said_twice() -> None:

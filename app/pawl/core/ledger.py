@@ -6,11 +6,19 @@ full one never changes, so reading history is incremental.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
@@ -33,6 +41,24 @@ class Outcome(StrEnum):
     OVERRIDDEN = "overridden"
 
 
+RULES_KEPT = 64
+_rules: dict[str, Loop] = {}
+
+
+def _shared(value: Any, validate: ValidatorFunctionWrapHandler) -> Loop:
+    """Rules stand in every line about a measurement, and hardly ever change: the same ones are checked and kept once."""
+    if not isinstance(value, dict):
+        return cast(Loop, validate(value))
+    text = json.dumps(value, sort_keys=True)
+    found = _rules.get(text)
+    if found is None:
+        found = cast(Loop, validate(value))
+        if len(_rules) >= RULES_KEPT:
+            _rules.clear()
+        _rules[text] = found
+    return found
+
+
 class Line(Strict):
     """What every line has. `at` is UTC, ISO 8601."""
 
@@ -53,7 +79,7 @@ class Measured(Line):
     """What every line about a measurement has: enough to recompute what followed from it."""
 
     attempt: int
-    rules: Loop
+    rules: Annotated[Loop, WrapValidator(_shared)]
     base: Sha
     inputs: Digest
     device: str = ""
@@ -250,14 +276,24 @@ def parse_lines(text: str, where: str) -> list[AnyLine]:
     return lines
 
 
-def check_chain(lines: Iterable[AnyLine]) -> None:
+def written_digests(text: str) -> list[str]:
+    """Digests of a segment's lines as they stand there: those of the lines themselves, where Pawl wrote them."""
+    return [sha256(line) for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def check_chain(lines: Iterable[AnyLine], digests: Sequence[str] | None = None) -> None:
     """Every line names its predecessor's digest, counts on by one, and says nothing a second time.
+
+    Args:
+        lines: of a ledger, from its first one on.
+        digests: of the lines as they were read; by default of what they say. A line that was written in another form than
+            Pawl's own does not fit the next one then.
 
     Raises:
         LedgerError: at the first line that does not.
     """
     prev, seq, keys = GENESIS, 0, set[str]()
-    for line in lines:
+    for place, line in enumerate(lines):
         if line.seq != seq + 1:
             raise LedgerError(f"line {seq + 1} is missing: the ledger goes on with line {line.seq}")
         if line.prev != prev:
@@ -267,7 +303,7 @@ def check_chain(lines: Iterable[AnyLine]) -> None:
         if line.key in keys:
             raise LedgerError(f"line {line.seq} says {line.key!r} a second time")
         keys.add(line.key)
-        prev, seq = sha256(line.text), line.seq
+        prev, seq = sha256(line.text) if digests is None else digests[place], line.seq
 
 
 def head_of(lines: Sequence[AnyLine]) -> tuple[int, str]:

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, check_chain, head_of, parse_lines, segment_path
+from pawl.core.ledger import (
+    LEDGER_BRANCH,
+    AnyLine,
+    check_chain,
+    head_of,
+    parse_lines,
+    segment_path,
+    written_digests,
+)
 from pawl.github.errors import Moved, Unobservable, Unprocessable, in_the_way
 from pawl.github.objects import Commit
 
@@ -27,13 +35,21 @@ class _Seen:
     lines: tuple[AnyLine, ...]
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """A segment that was read: its lines, and the digest of each as it stands there."""
+
+    lines: list[AnyLine]
+    digests: list[str]
+
+
 class LedgerBranch:
     """The ledgers of a repository's loops, as far as they were read. A full segment never changes, so it is read once."""
 
     def __init__(self, view: RepositoryView) -> None:
         self._view = view
         self._seen: dict[str, _Seen] = {}
-        self._parsed: dict[str, dict[str, list[AnyLine]]] = {}
+        self._parsed: dict[str, dict[str, _Segment]] = {}
 
     def lines(self, loop: str) -> tuple[AnyLine, ...]:
         """A loop's ledger, oldest line first; empty before the first one.
@@ -128,14 +144,15 @@ class LedgerBranch:
         return {name: sha for name, sha in objects.folder(folder).items() if _SEGMENT.fullmatch(name)}
 
     def _read(self, loop: str, segments: Mapping[str, str]) -> tuple[AnyLine, ...]:
-        before, parsed = self._parsed.get(loop, {}), dict[str, list[AnyLine]]()
+        before, parsed = self._parsed.get(loop, {}), dict[str, _Segment]()
         for name, sha in sorted(segments.items()):
             if sha in before:
                 parsed[sha] = before[sha]
             else:
                 text = self._view.objects.blob(sha).decode("utf-8", errors="replace")
-                parsed[sha] = parse_lines(text, f"{loop}/{name} on {LEDGER_BRANCH}")
-        lines = tuple(line for part in parsed.values() for line in part)
-        check_chain(lines)
+                read = parse_lines(text, f"{loop}/{name} on {LEDGER_BRANCH}")
+                parsed[sha] = _Segment(read, written_digests(text))
+        lines = tuple(line for part in parsed.values() for line in part.lines)
+        check_chain(lines, [digest for part in parsed.values() for digest in part.digests])
         self._parsed[loop] = parsed
         return lines
