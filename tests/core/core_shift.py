@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from random import Random
 from typing import Any
 
 from core_world import EDIT, KNOBS, NOW, World, rules_of
 
-from pawl.core.ledger import Measured
 from pawl.core.measurement import Record, Request, RunRecord, Step
 
 BUDGET = 300.0
@@ -66,6 +66,8 @@ class Shift:
     pick_up: float = 5.0
     seed: int = 0
     now: float = 0.0
+    pooled: float = 0.0
+    """When the first pool was in the ledger."""
     _events: list[tuple[float, int, Callable[[], Any]]] = field(default_factory=list)
     _known: set[int] = field(default_factory=set)
     _asked: set[int] = field(default_factory=set)
@@ -73,6 +75,9 @@ class Shift:
     def __post_init__(self) -> None:
         self.world = _Timed(rules_of(budget="300s", lanes=self.lanes), seed=self.seed, edits=_edit)
         self.world.watched = False
+        self._order = count()
+        self.begun: list[tuple[float, int]] = []
+        """When every job began, and how many runs it makes."""
         self.available: list[int] = []
         self.idle = self.lanes
 
@@ -86,22 +91,36 @@ class Shift:
         self.now = hours * 3600
         return self
 
+    def inside(self, until: float) -> float:
+        """Seconds inside budgets until then, on all runners together; a run that goes on counts as far as it has come."""
+        total = 0.0
+        for began, runs in self.begun:
+            passed = min(max(0.0, until - began - START), runs * (BUDGET + OUTSIDE))
+            whole, rest = divmod(passed, BUDGET + OUTSIDE)
+            total += whole * BUDGET + min(rest, BUDGET)
+        return total
+
     @property
     def share(self) -> float:
-        """The part of all runners' time since the pool that was spent inside a budget, by what really ended."""
-        lines = [line for line in self.world.ledger if isinstance(line, Measured)]
-        runs = sum(len(line.runs) for line in lines)
-        return runs * BUDGET / (self.lanes * self.now)
+        """The part of all runners' time that was spent inside a budget."""
+        return self.inside(self.now) / (self.lanes * self.now)
+
+    @property
+    def rate(self) -> float:
+        """Runners' worth of time inside budgets since the first pool was there, which one runner makes alone."""
+        return (self.inside(self.now) - self.inside(self.pooled)) / (self.now - self.pooled)
 
     def experiments(self) -> int:
         """Verdicts so far."""
         return len({line.experiment for line in self.world.ledger if line.kind == "verdict"})
 
     def _at(self, time: float, happens: Callable[[], Any]) -> None:
-        heapq.heappush(self._events, (time, len(self._events) + id(happens), happens))
+        heapq.heappush(self._events, (time, next(self._order), happens))
 
     def _look(self) -> None:
         self.world.look()
+        if self.world.ledger and not self.pooled:
+            self.pooled = self.now
         for number in self.world.proposing:
             if number not in self._asked:
                 self._asked.add(number)
@@ -133,6 +152,7 @@ class Shift:
             request = self.world.check_runs[found.check_run - 1].request
             assert request is not None
             runs = len(self.world._measure(request, "complete").runs)
+            self.begun.append((self.now, runs))
             self._at(self.now + START + runs * (BUDGET + OUTSIDE), lambda job=job: self._end(job))
             self._soon()
 
