@@ -12,6 +12,7 @@ from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world
 
 from pawl.control.loops import MAX_ROUNDS
 from pawl.core.config_file import ConfigError
+from pawl.core.ledger import VerdictLine
 from pawl.github.errors import Unreachable
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -182,3 +183,23 @@ def test_a_suspended_installation_is_left_alone(world: World) -> None:
 def test_a_rate_limit_is_waited_for(world: World) -> None:
     world.hub.faults.fail_before("POST", "/check-runs", status=429)
     assert world.settle().once().outcomes() == {1: "merged"}
+
+
+@pytest.mark.parametrize("died_after", ["git/refs$", "contents/", "/pulls$", "labels$"])
+def test_an_opening_that_dies_half_way_is_finished_by_the_next_process(world: World, died_after: str) -> None:
+    """Its branch used to stay, its number was used up, and a paid proposal was lost."""
+    loops_of(world).look()
+    world.processes[-1].later.run()
+    world.hub.faults.fail_after("POST" if died_after != "contents/" else "PUT", died_after)
+    with pytest.raises(Unreachable):
+        loops_of(world).look()
+    world.kill()
+    assert world.settle().once().outcomes() == {1: "merged"}
+    (pull,) = world.pulls()
+    assert pull["title"] == "aim 1: aim at 2.0"
+    (verdict,) = (line for line in world.lines() if isinstance(line, VerdictLine))
+    assert (verdict.hypothesis, verdict.proposer, dict(verdict.parameters)) == (
+        "aim at 2.0",
+        "script",
+        {"AIM": 2.0},
+    )

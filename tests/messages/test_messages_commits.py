@@ -33,7 +33,11 @@ def test_edit_commit() -> None:
     message = edit_commit("nanogpt", 12, edit())
     golden("commit_edit.txt", message)
     assert read_edit_commit(message) == EditNotes(
-        "Warm up for 200 steps.\n\nThe loss spikes early.", "search", 0.0125, {"lr": 3e-4, "warmup": 200.0}
+        "Warm up for 200 steps.\n\nThe loss spikes early.",
+        "search",
+        0.0125,
+        {"lr": 3e-4, "warmup": 200.0},
+        names=("nanogpt", "12"),
     )
 
 

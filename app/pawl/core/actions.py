@@ -38,6 +38,13 @@ class Propose(Action):
 
 
 @dataclass(frozen=True)
+class FinishOpening(Action):
+    """Open the pull request of an edit whose branch is there: whoever made it died in between."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class StartAttempt(Action):
     """Create the check run that holds an experiment's head, then dispatch its job."""
 

@@ -18,6 +18,7 @@ from pawl.core.actions import (
     CancelJob,
     EnsureTracking,
     FinishCalibration,
+    FinishOpening,
     Propose,
     RemoveLabels,
     StartAttempt,
@@ -88,6 +89,8 @@ class _Decision(Moves):
             yield Append(tuple(self.draft.lines), dict(self.draft.files))
             yield from self.after
         yield from self._marked()
+        for number in set(self.snapshot.unopened) - set(self.snapshot.proposing):
+            yield FinishOpening(number)
         yield from self._propose()
         yield UpdateTracking(tuple(self._notices()))
 

@@ -162,6 +162,8 @@ class Snapshot:
     """Whether anybody may read the repository, and so propose code to its runners from a fork."""
     last_number: int = 0
     """The largest experiment number in use anywhere."""
+    unopened: tuple[int, ...] = ()
+    """Experiments whose branch holds their edit, but of which there is no pull request."""
     proposing: tuple[int, ...] = ()
     """Numbers of the proposals that are being made now, or wait to be opened."""
     proposer_rests: str = ""

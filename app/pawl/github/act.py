@@ -84,6 +84,8 @@ class Actor:
                 return tracking.add_labels(view, loop, action.labels)
             case do.RemoveLabels():
                 return tracking.remove_labels(view, loop, action.labels)
+            case do.FinishOpening():
+                return experiments.finish_opening(view, loop, snapshot.rules, action.number)
             case do.StartAttempt():
                 return self._start_attempt(action, snapshot)
             case do.StartCalibration():

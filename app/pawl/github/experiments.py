@@ -14,7 +14,7 @@ from pawl.github.facts import Pull, experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
-from pawl.messages.commits import edit_commit
+from pawl.messages.commits import SKIP, EditNotes, edit_commit, read_edit_commit
 from pawl.messages.labels import EXPERIMENT, HELD, SUPERSEDED, VERDICT_LABELS
 from pawl.messages.pull_requests import Made, Proposal, pull_request_body, pull_request_title
 
@@ -67,11 +67,56 @@ def open_experiment(view: RepositoryView, opening: Opening) -> bool:
         return False
     if pull is None:
         head = _edited(view, opening)
-        pull = _pull_request(view, opening, head)
+        edit = opening.edit
+        proposal = Proposal(
+            loop=opening.loop,
+            number=opening.number,
+            rules=opening.rules,
+            hypothesis=edit.hypothesis,
+            proposer=edit.proposer,
+            predicted=edit.predicted,
+            parameters=edit.parameters,
+            made=opening.made,
+        )
+        pull = _pull_request(view, proposal)
         view.put_no_checks(head)
+    _mark(view, pull)
+    return True
+
+
+def left_edit(view: RepositoryView, loop: str, number: int, tip: str) -> EditNotes | None:
+    """What a branch's tip says of its edit, if it is a candidate's commit that Pawl made for this experiment."""
+    message = view.objects.commit(tip).message
+    notes = read_edit_commit(message)
+    return notes if notes.names == (loop, str(number)) and SKIP in message else None
+
+
+def finish_opening(view: RepositoryView, loop: str, rules: Loop, number: int) -> bool:
+    """Open the pull request of an edit whose branch was left without one; whether there was anything left to open.
+
+    Its commit says what was proposed; what that has cost is in the ledger.
+    """
+    tip = view.refs().get(experiment_branch(loop, number))
+    notes = left_edit(view, loop, number, tip) if tip is not None else None
+    if notes is None or pull_of(view, loop, number) is not None:
+        return False
+    proposal = Proposal(
+        loop=loop,
+        number=number,
+        rules=rules,
+        hypothesis=notes.hypothesis,
+        proposer=notes.proposer,
+        predicted=notes.predicted,
+        parameters=notes.parameters,
+        made=Made(models=notes.models),
+    )
+    _mark(view, _pull_request(view, proposal))
+    return True
+
+
+def _mark(view: RepositoryView, pull: Pull) -> None:
     view.client.post(f"issues/{pull.number}/labels", {"labels": [EXPERIMENT.name]})
     view.put_pull(replace(pull, labels=pull.labels | {EXPERIMENT.name}))
-    return True
 
 
 def _edited(view: RepositoryView, opening: Opening) -> str:
@@ -118,30 +163,21 @@ def _is_edit(view: RepositoryView, tip: str, opening: Opening) -> bool:
     )
 
 
-def _pull_request(view: RepositoryView, opening: Opening, head: str) -> Pull:
-    edit, issue = opening.edit, tracking_issue(view, opening.loop)
-    proposal = Proposal(
-        loop=opening.loop,
-        number=opening.number,
-        rules=opening.rules,
-        hypothesis=edit.hypothesis,
-        proposer=edit.proposer,
-        predicted=edit.predicted,
-        parameters=edit.parameters,
-        tracking=issue.number if issue else None,
-        made=opening.made,
-    )
+def _pull_request(view: RepositoryView, proposal: Proposal) -> Pull:
+    loop, number = proposal.loop, proposal.number
+    issue = tracking_issue(view, loop)
+    proposal = replace(proposal, tracking=issue.number if issue else None)
     body = {
-        "title": pull_request_title(opening.loop, opening.number, edit.hypothesis),
+        "title": pull_request_title(loop, number, proposal.hypothesis),
         "body": pull_request_body(proposal),
-        "head": opening.branch,
-        "base": opening.rules.branch,
+        "head": experiment_branch(loop, number),
+        "base": proposal.rules.branch,
     }
     try:
         pull = Pull.read(view.client.post("pulls", body))
     except Unprocessable as error:
         view.forget("pulls")
-        found = pull_of(view, opening.loop, opening.number)
+        found = pull_of(view, loop, number)
         if not error.already_exists or found is None:
             raise
         return found

@@ -24,6 +24,7 @@ from pawl.core.snapshot import (
 )
 from pawl.github.artifacts import Handed
 from pawl.github.errors import NotFound, Unobservable
+from pawl.github.experiments import left_edit
 from pawl.github.facts import (
     CheckRun,
     Dispatched,
@@ -35,11 +36,8 @@ from pawl.github.facts import (
 )
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
-from pawl.messages.commits import EditNotes, read_edit_commit
+from pawl.messages.commits import SKIP, EditNotes, read_edit_commit
 from pawl.messages.request_text import read_request
-
-SKIP = "[skip ci]"
-"""What keeps the repository's other workflows off a commit; only commits without it are final."""
 
 
 def observe(view: RepositoryView, loop: str, rules: Loop) -> Snapshot:
@@ -86,6 +84,7 @@ class _Look:
             else None,
             public=self.view.home().public,
             last_number=self._last_number(),
+            unopened=tuple(self._unopened()),
         )
 
     def _base(self) -> Base:
@@ -341,7 +340,21 @@ class _Look:
         )
 
     def _last_number(self) -> int:
-        branches = [*self.view.refs(), *(pull.branch for pull in self.view.pulls().values())]
+        """A bare branch at the base's tip is what is left of an opening that died at once: its number is free."""
+        tip = self.view.branch(self.rules.branch).sha
+        pulls = {pull.branch for pull in self.view.pulls().values()}
+        branches = pulls | {name for name, sha in self.view.refs().items() if sha != tip}
         used = [experiment_of(branch, self.loop) or 0 for branch in branches]
         used += [line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))]
         return max(used, default=0)
+
+    def _unopened(self) -> Iterator[int]:
+        """Experiments whose opening died between their edit and their pull request."""
+        concluded = {line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))}
+        pulls = {pull.branch for pull in self.view.pulls().values()}
+        for branch, tip in self.view.refs().items():
+            number = experiment_of(branch, self.loop)
+            if number is None or number in concluded or branch in pulls:
+                continue
+            if left_edit(self.view, self.loop, number, tip) is not None:
+                yield number

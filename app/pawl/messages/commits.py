@@ -16,6 +16,8 @@ from pawl.core.ledger import VerdictLine
 from pawl.messages.figures import effect_words, sealed_means
 from pawl.messages.quoting import clean, message_line, one_line
 
+SKIP = "[skip ci]"
+"""What keeps the repository's other workflows off a commit; only commits without it are final."""
 SUBJECT = 68
 """Characters of a subject or title."""
 HYPOTHESIS = 4000
@@ -40,6 +42,8 @@ class EditNotes:
     parameters: dict[str, float] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     """Exact ids of the models that proposed it."""
+    names: tuple[str, str] = ("", "")
+    """The loop and the experiment's number that it names as its own."""
 
 
 def edit_commit(loop: str, number: int, edit: Edit, models: Sequence[str] = ()) -> str:
@@ -63,7 +67,7 @@ def edit_commit(loop: str, number: int, edit: Edit, models: Sequence[str] = ()) 
         trailers.append(f"Pawl-Predicted: {float(edit.predicted)!r}")
     if parameters := _finite(edit.parameters):
         trailers.append(f"Pawl-Parameters: {canonical_json(parameters)}")
-    blocks = [subject, *(["\n".join(quoted)] if quoted else []), "[skip ci]", "\n".join(trailers)]
+    blocks = [subject, *(["\n".join(quoted)] if quoted else []), SKIP, "\n".join(trailers)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -83,13 +87,14 @@ def read_edit_commit(message: str) -> EditNotes:
     if not quoted:
         # Written by a person: everything but the trailers.
         quoted = [line for line in message[:_READ].splitlines() if not _TRAILER.fullmatch(line.strip())]
-        quoted = [line for line in quoted if line.strip() != "[skip ci]"]
+        quoted = [line for line in quoted if line.strip() != SKIP]
     return EditNotes(
         hypothesis=clean("\n".join(quoted)).strip()[:HYPOTHESIS],
         proposer=clean(trailers.get("Pawl-Proposer", ""))[:100],
         predicted=_number(trailers.get("Pawl-Predicted", "")),
         parameters=_parameters(trailers.get("Pawl-Parameters", "")),
         models=tuple(models[:MODELS]),
+        names=(trailers.get("Pawl-Loop", ""), trailers.get("Pawl-Experiment", "")),
     )
 
 
