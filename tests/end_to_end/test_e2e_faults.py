@@ -500,8 +500,23 @@ def test_a_dropped_experiment_costs_few_requests(tmp_path: Path, reads: bool, mo
 
     A proposer that reads the base and the history once cost ten requests more, and more with every experiment.
     """
-    aims = {number: 0.5 - number / 100 for number in range(1, 8)}
-    with faulty_world(tmp_path, aims, config(7)) as world:
+    each = requests_each(tmp_path, {number: 0.5 - number / 100 for number in range(1, 8)}, reads)
+    assert len(each) == 6
+    assert max(each) <= most, each
+
+
+def test_a_merged_experiment_costs_few_requests(tmp_path: Path) -> None:
+    """The same, with the final commit, the merge and a proposal on the new base. None waits behind it that could
+    conflict with it: that one would be an experiment of its own, which ends superseded in the same interval."""
+    one = config(7).replace("{experiments: 7}", "{experiments: 7, open_pulls: 1}")
+    each = requests_each(tmp_path, {number: 1.0 + number for number in range(1, 8)}, text=one)
+    assert len(each) == 6
+    assert max(each) <= 35, each
+
+
+def requests_each(home: Path, aims: dict[int, float], reads: bool = False, text: str = "") -> list[int]:
+    """Requests from each experiment's begin on the runner to the next one's, polling and progress included."""
+    with faulty_world(home, aims, text or config(len(aims))) as world:
         world.script.reads = reads
         counts: list[int] = []
 
@@ -512,9 +527,7 @@ def test_a_dropped_experiment_costs_few_requests(tmp_path: Path, reads: bool, mo
 
         world.running = running
         world.settle().once()
-        each = [after - before for before, after in pairwise(counts)]
-        assert len(each) == 6
-        assert max(each) <= most, each
+        return [after - before for before, after in pairwise(counts)]
 
 
 def test_every_request_and_answer_is_as_github_has_it(tmp_path: Path) -> None:
