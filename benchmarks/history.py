@@ -28,6 +28,9 @@ def rules() -> Loop:
     )
 
 
+POLICY = rules().policy_digest
+
+
 @cache
 def history(
     experiments: int, loop: str = "lab", inputs: str = INPUTS, base: str = BASE
@@ -37,7 +40,7 @@ def history(
 
     def add(kind: type[AnyLine], key: str, **values: object) -> None:
         seq, prev = head_of(lines[-1:])
-        lines.append(kind(seq=seq + 1, prev=prev, loop=loop, key=key, at=AT, **values))  # type: ignore[operator]
+        lines.append(kind(seq=seq + 1, prev=prev, loop=loop, key=key, at=AT, policy=POLICY, **values))  # type: ignore[operator]
 
     known = calibration_of((), inputs)
     pool = tuple(

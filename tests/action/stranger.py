@@ -26,7 +26,7 @@ loops:
     evaluate: {command: python evaluate.py}
     agent: {proposer: command, command: sh improve.sh}
     merge: auto
-    accept: [process-sandbox]
+    accept: [unearned-auto, process-sandbox]
     limits: {experiments: 1}
 """
 TUNE = """\

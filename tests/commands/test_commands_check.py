@@ -319,7 +319,8 @@ def test_the_ledger_tells_the_cost_of_the_present_rules_alone() -> None:
         for place in range(4)
     )  # fmt: skip
     line = CalibrationLine(
-        seq=1, prev=GENESIS, loop="demo", key="calibration:1", at="2026-01-01T00:00:00+00:00", attempt=1, rules=rules,
+        seq=1, prev=GENESIS, policy=GENESIS, loop="demo", key="calibration:1",
+        at="2026-01-01T00:00:00+00:00", attempt=1, rules=rules,
         base="0" * 40, inputs="0" * 64, device="cpu", runs=runs, seeds=(0, 1, 2, 3),
         calibration=Calibration(sigma=0, dof=0, pool=()), number=1, purpose=Purpose.POOL, ok=True, reason="4 runs",
     )  # fmt: skip
@@ -442,6 +443,7 @@ def test_the_ledger_s_table_tells_what_was_spent() -> None:
         values = {
             "seq": seq,
             "prev": GENESIS,
+            "policy": GENESIS,
             "loop": "demo",
             "key": f"spend:{seq}",
             "at": f"2026-01-0{seq}T00:00:00+00:00",
@@ -459,6 +461,7 @@ def test_the_ledger_s_table_tells_what_was_spent() -> None:
     merged = OutcomeLine(
         seq=3,
         prev=GENESIS,
+        policy=GENESIS,
         loop="demo",
         key="o",
         at="2026-01-03T00:00:00+00:00",

@@ -105,7 +105,8 @@ class History:
 
     def add(self, kind: type[Any], key: str, **values: Any) -> Any:
         seq, prev = head_of(self.lines)
-        line = kind(seq=seq + 1, prev=prev, loop="loop", key=key, at="2031-05-04T00:00:00+00:00", **values)
+        at, policy = "2031-05-04T00:00:00+00:00", values.pop("policy", rules().policy_digest)
+        line = kind(seq=seq + 1, prev=prev, loop="loop", key=key, at=at, policy=policy, **values)
         self.lines.append(line)
         return line
 
@@ -144,9 +145,9 @@ class History:
         line: VerdictLine = self.add(VerdictLine, key, **{**plain, **changes})
         return line
 
-    def outcome(self, experiment: int, outcome: str = "closed") -> OutcomeLine:
+    def outcome(self, experiment: int, outcome: str = "closed", by: str = "") -> OutcomeLine:
         line: OutcomeLine = self.add(
-            OutcomeLine, f"outcome:{experiment}", experiment=experiment, outcome=outcome
+            OutcomeLine, f"outcome:{experiment}", experiment=experiment, outcome=outcome, by=by
         )
         return line
 

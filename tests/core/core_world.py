@@ -68,7 +68,7 @@ def rules_of(**changes: Any) -> Loop:
         "program": PROGRAM,
         "budget": "1s",
         "merge": "auto",
-        "accept": ["process-sandbox", "self-reported-metric"],
+        "accept": ["process-sandbox", "self-reported-metric", "unearned-auto"],
     }
     return Loop.model_validate({**plain, **changes})
 

@@ -45,7 +45,7 @@ loops:
     agent: {proposer: search}
     branch: research/nanogpt
     merge: auto
-    accept: [process-sandbox]
+    accept: [unearned-auto, process-sandbox]
     limits: {experiments: 40, changed_lines: 100}
 """
 
@@ -228,7 +228,8 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "no list": (f"{LOOP}\n    inputs: lab/**", "6:5: loops.tune.inputs: must be a list, not 'lab/**'"),
     "item of a list": (
         f"{LOOP}\n    accept:\n    - process-sandbox\n    - all",
-        "8:7: loops.tune.accept.1: must be 'process-sandbox', 'self-reported-metric' or 'public-repository', not 'all'",
+        "8:7: loops.tune.accept.1: must be 'process-sandbox', 'self-reported-metric', 'public-repository' or "
+        "'unearned-auto', not 'all'",
     ),
     "artifact alone": (
         f"{LOOP}\n    artifact: {{path: x}}",

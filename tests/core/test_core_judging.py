@@ -25,8 +25,9 @@ from pawl.core.actions import UpdateTracking
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
-from pawl.core.judging import MAX_ATTEMPTS, Draft, audited, judge, known_runs, verdict_key, write_incident
-from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine
+from pawl.core.draft import Draft
+from pawl.core.judging import MAX_ATTEMPTS, audited, judge, known_runs, verdict_key, write_incident
+from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine, check_chain
 from pawl.core.measurement import (
     Arm,
     Calibration,
@@ -55,6 +56,8 @@ from pawl.core.snapshot import Check, Job, Tracking
 from pawl.core.verifying import verify
 
 B, C = Arm.BASELINE, Arm.CANDIDATE
+
+NOW = "2031-05-04T00:00:00+00:00"
 
 
 def record_of(asked: Request, runs: list[RunFact], **changes: Any) -> Record:
@@ -358,6 +361,7 @@ def test_a_keep_is_held_by_the_first_of_these() -> None:
     assert held(World(rules_of(merge="review"))) is HoldReason.REVIEW
     assert held(World(rules_of(accept=[]))) is HoldReason.PROCESS_SANDBOX
     assert held(World(rules_of(accept=["process-sandbox"]))) is HoldReason.SELF_REPORTED
+    assert held(World(rules_of(accept=["process-sandbox", "self-reported-metric"]))) is HoldReason.UNEARNED
     world = World(rules_of(merge="review"))
     world_experiment(world)
     world.ledger = list(incident_history().lines)
@@ -497,3 +501,22 @@ def test_in_a_public_repository_nothing_is_started_or_merged_until_the_rules_acc
     assert actions[-1] == UpdateTracking(("public repository",))
     accepting = rules_of(accept=["process-sandbox", "self-reported-metric", "public-repository"])
     assert paused(replace(public, rules=accepting)) is None
+
+
+def test_rules_are_told_before_anything_is_written_under_them() -> None:
+    world = World()
+    first = Draft(world.snapshot(), NOW)
+    first.add(ResumeLine, "resume:1", by="ann")
+    assert [line.kind for line in first.lines] == ["rules", "resume"]
+    assert first.lines[0].changed == ()
+    known = replace(world.snapshot(), ledger=tuple(first.lines))
+    again = Draft(known, NOW)
+    again.add(ResumeLine, "resume:2", by="ann")
+    assert [line.kind for line in again.lines] == ["resume"]
+    changed = Draft(replace(known, rules=rules_of(merge="review")), NOW)
+    changed.add(ResumeLine, "resume:2", by="ann")
+    assert changed.lines[0].changed == ('merge: "auto", now "review"',)
+    check_chain([*known.ledger, *changed.lines])
+    assert [str(found) for found in verify([*known.ledger, *changed.lines])] == []
+    forged = changed.lines[1].model_copy(update={"policy": known.ledger[0].policy})
+    assert "under other rules" in "".join(map(str, verify([*known.ledger, changed.lines[0], forged])))

@@ -26,7 +26,8 @@ DAY = timedelta(days=1)
 
 def outcome(number: int, at: datetime, how: Outcome = Outcome.MERGED) -> OutcomeLine:
     return OutcomeLine(
-        seq=number, prev=GENESIS, loop="loop", key=f"outcome:{number}", at=at.isoformat(), experiment=number, outcome=how
+        seq=number, prev=GENESIS, loop="loop", policy=GENESIS, key=f"outcome:{number}",
+        at=at.isoformat(), experiment=number, outcome=how
     )  # fmt: skip
 
 

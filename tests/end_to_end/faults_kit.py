@@ -62,7 +62,7 @@ RULES = """\
     metric: {{name: score, goal: maximize}}
     budget: 5s
     merge: auto
-    accept: [process-sandbox, self-reported-metric]
+    accept: [unearned-auto, process-sandbox, self-reported-metric]
     limits: {{experiments: {experiments}}}
 """
 WRITES = ("POST", "PATCH", "PUT", "DELETE")

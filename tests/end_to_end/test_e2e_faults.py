@@ -14,10 +14,18 @@ from typing import Any
 
 import pytest
 import structlog
-from faults_kit import BETTER, LOOP, NAME, SOURCE, FailingWrites, World, config, faulty_world
+from faults_kit import BETTER, LOOP, NAME, PERSON, SOURCE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
-from pawl.core.ledger import CalibrationLine, IncidentLine, ResumeLine, VerdictLine
+from pawl.core.ledger import (
+    BrakeLine,
+    CalibrationLine,
+    IncidentLine,
+    OutcomeLine,
+    ResumeLine,
+    RulesLine,
+    VerdictLine,
+)
 from pawl.core.measurement import Record, Request, Stage
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.verifying import verify
@@ -197,6 +205,7 @@ def test_a_paused_loop_waits_for_its_label_to_go(world: World) -> None:
     assert begun == {"1.1": "success", "2.1": "cancelled"}, "what runs may end, what waits does not begin"
     world.unlabel(PAUSED_LABEL)
     assert world.settle().once().outcomes() == AS_EVER
+    assert brakes_of(world) == [("paused", True, PERSON), ("paused", False, PERSON)]
 
 
 def test_a_closed_tracking_issue_pauses_the_loop(world: World) -> None:
@@ -207,6 +216,38 @@ def test_a_closed_tracking_issue_pauses_the_loop(world: World) -> None:
     assert "paused" in " ".join(world.app.notices(NAME)[LOOP])
     world.api("PATCH", issue, {"state": "open"})
     assert world.settle().once().outcomes() == AS_EVER
+    assert brakes_of(world) == [("paused", True, PERSON), ("paused", False, PERSON)]
+
+
+def brakes_of(world: World) -> list[tuple[str, bool, str]]:
+    """What the ledger says of brakes that people have put on and taken off."""
+    lines = (line for line in world.lines() if isinstance(line, BrakeLine))
+    return [(line.brake.value, line.on, line.by) for line in lines]
+
+
+def test_rules_that_somebody_changed_are_told(world: World) -> None:
+    text = config().replace("merge: auto", "merge: review")
+    during(world, "1.1", lambda: world.push({".github/pawl.yml": text}))
+    world.settle()
+    assert world.verdicts()[2] == ["keep"]
+    assert "merge: auto" in world.comments(world.pull(2)["number"])[-1]
+    told = [line for line in world.lines() if isinstance(line, RulesLine)]
+    assert [line.changed for line in told] == [(), ('merge: "auto", now "review"',)]
+    assert told[-1].commit == world.tip("main")
+
+
+def test_a_loop_that_has_not_earned_it_waits_for_people(tmp_path: Path) -> None:
+    text = config(1).replace("unearned-auto, ", "")
+    with faulty_world(tmp_path, {1: BETTER}, text) as world:
+        world.settle()
+        pull = world.pull(1)["number"]
+        assert "0 of 10 keeps in a row were taken by people" in world.comments(pull)[-1]
+        assert world.aim("main") == 1.0
+        world.api("POST", f"/issues/{pull}/comments", {"body": "/pawl merge"})
+        assert world.settle().once().outcomes() == MERGED
+        (line,) = (line for line in world.lines() if isinstance(line, OutcomeLine))
+        assert line.by == PERSON
+        assert "1 of 10 keeps in a row" in world.tracking()["body"]
 
 
 def test_the_stop_ref_ends_what_runs(single: World) -> None:
@@ -232,6 +273,7 @@ def test_the_stop_ref_ends_what_runs(single: World) -> None:
     single.hub.refs.update(repository, "refs/pawl/stop", None, "ann", checked=False)
     single.app.workers.wake_all()
     assert single.settle().once().outcomes() == MERGED
+    assert brakes_of(single) == [("stopped", True, ""), ("stopped", False, "")]
     (line,) = (line for line in single.lines() if isinstance(line, VerdictLine) and line.experiment == 1)
     assert line.attempt == 2
 

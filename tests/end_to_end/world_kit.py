@@ -51,7 +51,7 @@ loops:
     artifact: {path: answer.json, format: json, max_bytes: 10kB}
     evaluate: {command: python evaluate.py}
     merge: auto
-    accept: [process-sandbox]
+    accept: [unearned-auto, process-sandbox]
 """
 
 

@@ -32,7 +32,7 @@ loops:
     metric: {name: loss, goal: minimize}
     budget: 5s
     merge: auto
-    accept: [process-sandbox, self-reported-metric]
+    accept: [unearned-auto, process-sandbox, self-reported-metric]
 """
 WORKFLOW = """\
 name: Pawl

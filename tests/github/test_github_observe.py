@@ -268,10 +268,10 @@ def test_a_ledger_that_somebody_edited_is_refused(world: World) -> None:
     later = world.file("pawl/ledger", f"{LOOP}/ledger-0001.jsonl").splitlines(keepends=True)
     hub = world.server.hub
     hub.push_files(
-        NAME, {f"{LOOP}/ledger-0001.jsonl": text + "".join(later[1:])}, "Forge", branch="pawl/ledger"
+        NAME, {f"{LOOP}/ledger-0001.jsonl": text + "".join(later[2:])}, "Forge", branch="pawl/ledger"
     )
     world.view.forget_all()
-    with pytest.raises(LedgerError, match="line 2 does not follow line 1"):
+    with pytest.raises(LedgerError, match="line 3 does not follow line 2"):
         world.observe()
 
 

@@ -164,6 +164,7 @@ def verdict(
         "loop": asked.loop,
         "key": f"verdict:{asked.number}:{asked.attempt}",
         "at": "2026-05-04T10:00:00+00:00",
+        "policy": sha256("policy"),
         "attempt": asked.attempt,
         "rules": asked.rules,
         "base": asked.base,
@@ -209,6 +210,7 @@ class Story:
             "loop": "nanogpt",
             "key": key,
             "at": f"2026-05-04T{seq % 24:02d}:00:00+00:00",
+            "policy": sha256("policy"),
         }
 
     def pool(self) -> None:

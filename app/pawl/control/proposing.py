@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pawl.control.contexts import learnable
 from pawl.control.thinking import Thought
 from pawl.core.digest import sha256
-from pawl.core.judging import Draft
+from pawl.core.draft import Draft
 from pawl.core.ledger import AnyLine, IncidentLine, SpendLine
 from pawl.core.snapshot import Snapshot
 from pawl.github.experiments import Opening

@@ -27,7 +27,7 @@ from pawl.core.asks import (
     read_command,
 )
 from pawl.core.decision import Verdict
-from pawl.core.judging import Draft
+from pawl.core.draft import Draft
 from pawl.core.ledger import AskLine, Outcome, ResumeLine, VerdictLine
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
@@ -94,7 +94,6 @@ class _Answers:
                 verb=verb or "",
                 idea=idea,
                 content=experiment.digest if experiment else None,
-                policy=self.snapshot.rules.policy_digest,
                 obeyed=not refusal,
                 reason=refusal,
             )

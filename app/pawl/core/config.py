@@ -325,7 +325,9 @@ class Loop(Rules):
         default_factory=dict, description="Runners by kind of machine, where there are several kinds."
     )
     merge: Literal["shadow", "review", "auto"] = "review"
-    accept: tuple[Literal["process-sandbox", "self-reported-metric", "public-repository"], ...] = ()
+    accept: tuple[
+        Literal["process-sandbox", "self-reported-metric", "public-repository", "unearned-auto"], ...
+    ] = ()
     limits: Limits = Limits()
 
     @model_validator(mode="after")

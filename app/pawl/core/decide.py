@@ -29,7 +29,7 @@ from pawl.core.asking import answered
 from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
 from pawl.core.judging import write_calibration
 from pawl.core.lanes import emptiest, room, slots
-from pawl.core.ledger import AuditLine, CalibrationLine, ResumeLine
+from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
 from pawl.core.planning import calibration_request, estimate_seconds, experiment_request
@@ -37,6 +37,8 @@ from pawl.core.policy import (
     INCIDENT_LABEL,
     RESUME_LABEL,
     HoldReason,
+    brakes,
+    brakes_told,
     changed_model,
     failing_base,
     open_incident,
@@ -72,6 +74,7 @@ class _Decision(Moves):
     """One decision about a loop: its experiments' moves, its calibrations, and what comes next."""
 
     def actions(self) -> Iterator[Action]:
+        self._braked()
         self._resumed()  # first: a person cannot have looked at an incident that this step finds
         for experiment in self.snapshot.experiments:
             self.move(experiment)
@@ -102,6 +105,16 @@ class _Decision(Moves):
             check_run = calibrating.job.check_run
             # Before the line: behind it the calibration is out of sight, and a lost conclusion would stay lost.
             self.now.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
+
+    def _braked(self) -> None:
+        """What people have stopped, and let go on, since the ledger last said so."""
+        told = brakes_told(self.snapshot.ledger)
+        for brake, on in brakes(self.snapshot).items():
+            if told[brake] != on:
+                seq = self.snapshot.ledger[-1].seq if self.snapshot.ledger else 0
+                by = self.snapshot.braked_by if brake is Brake.PAUSED else ""
+                self.draft.add(BrakeLine, f"brake:{brake}:{seq}", brake=brake, on=on, by=by)
+                self.urgent = True
 
     def _resumed(self) -> None:
         """The label that resumes: heeded from those who may, and taken off in any case."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist, fmean
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pawl.core.config import SELECT
 from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
 from pawl.core.digest import sha256
+from pawl.core.draft import Draft
 from pawl.core.edit import unified_diff
 from pawl.core.ledger import (
     AnyLine,
@@ -19,37 +20,19 @@ from pawl.core.ledger import (
     IncidentLine,
     VerdictLine,
     experiment_folder,
-    head_of,
 )
 from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
 from pawl.core.noise import upper_sigma
 from pawl.core.paired import paired_of
 from pawl.core.planning import merged_since_anchor
-from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan, Snapshot
+from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan
 
 MAX_ATTEMPTS = 4
 """Jobs an experiment may lose before it is given up."""
 AUDIT_ALPHA = 0.01
 AUDIT_SHARE = 0.5
 """A measured total below this share of the claimed one is a shortfall, whatever its error."""
-
-
-@dataclass
-class Draft:
-    """Lines to append, numbered and chained behind those that are there."""
-
-    snapshot: Snapshot
-    at: str
-    lines: list[AnyLine] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
-
-    def add(self, kind: type[Any], key: str, **values: Any) -> Any:
-        """Append one line of a kind."""
-        seq, prev = head_of([*self.snapshot.ledger, *self.lines])
-        line = kind(seq=seq + 1, prev=prev, loop=self.snapshot.loop, key=key, at=self.at, **values)
-        self.lines.append(line)
-        return line
 
 
 def verdict_key(number: int, head: str, attempt: int) -> str:

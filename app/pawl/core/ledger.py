@@ -68,6 +68,8 @@ class Line(Strict):
     loop: str
     key: str
     at: str
+    policy: Digest
+    """Digest of the rules that held when it was written."""
 
     @property
     def text(self) -> str:
@@ -224,11 +226,39 @@ class AskLine(Line):
     idea: str = ""
     content: Digest | None = None
     """SHA-256 of the experiment's bytes at that moment: a merge that was asked for is of these and no others."""
-    policy: Digest
-    """Digest of the rules that held at that moment."""
     obeyed: bool
     reason: str = ""
     """Why it was not."""
+
+
+class RulesLine(Line):
+    """The loop's rules are these from here on."""
+
+    kind: Literal["rules"] = "rules"
+    rules: Annotated[Loop, WrapValidator(_shared)]
+    changed: tuple[str, ...] = ()
+    """What is new in them, as ``merge: review, now auto``; nothing in the first line of its kind."""
+    commit: Sha
+    """The tip of the loop's branch at that moment."""
+
+
+class Brake(StrEnum):
+    """What a person stops a loop with."""
+
+    PAUSED = "paused"
+    """The tracking issue is closed, or has the label for it."""
+    STOPPED = "stopped"
+    """The ref ``refs/pawl/stop`` is there."""
+
+
+class BrakeLine(Line):
+    """A person has put a brake on, or has taken it off."""
+
+    kind: Literal["brake"] = "brake"
+    brake: Brake
+    on: bool
+    by: str = ""
+    """Who it was, where GitHub says so."""
 
 
 class ResumeLine(Line):
@@ -247,6 +277,8 @@ AnyLine = Annotated[
     | IncidentLine
     | RebasedLine
     | AskLine
+    | RulesLine
+    | BrakeLine
     | ResumeLine
     | SpendLine,
     Field(discriminator="kind"),

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from pawl.core.config import Loop
 from pawl.core.digest import matches
 from pawl.core.edit import MAX_BYTES, REGULAR_MODES
+from pawl.core.levels import ACCEPTED, AGREED, CLEAN
 from pawl.core.remarks import Files, Level, Places, Remark
 
 SCRIPTS = (".py", ".sh", ".bash")
@@ -220,6 +221,13 @@ class LoopCheck:
         rules = self.rules
         if rules.merge != "auto":
             return
+        if ACCEPTED not in rules.accept:
+            yield self._remark(
+                "advice",
+                f"merge is auto, which a loop earns: Pawl merges by itself once people have taken {AGREED} keeps in a row "
+                f"and {CLEAN} runs of unchanged code have ended well. Until then keeps wait for `/pawl merge`",
+                "merge",
+            )
         if rules.sandbox == "process" and "process-sandbox" not in rules.accept:
             yield self._remark(
                 "warning",

@@ -22,7 +22,8 @@ from pawl.core.actions import (
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Finding, Verdict
 from pawl.core.digest import sha256
-from pawl.core.judging import Draft, Judged, judge, write_incident, write_orphan, write_verdict
+from pawl.core.draft import Draft
+from pawl.core.judging import Judged, judge, write_incident, write_orphan, write_verdict
 from pawl.core.ledger import Outcome, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit

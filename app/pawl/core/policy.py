@@ -8,7 +8,16 @@ from enum import StrEnum
 from itertools import pairwise
 
 from pawl.core.config import Loop
-from pawl.core.ledger import AnyLine, CalibrationLine, IncidentLine, ResumeLine, SpendLine
+from pawl.core.ledger import (
+    AnyLine,
+    Brake,
+    BrakeLine,
+    CalibrationLine,
+    IncidentLine,
+    ResumeLine,
+    SpendLine,
+)
+from pawl.core.levels import unearned
 from pawl.core.measurement import RunFact, RunStatus
 from pawl.core.quotas import no_merge
 from pawl.core.snapshot import Experiment, Snapshot
@@ -32,6 +41,7 @@ class HoldReason(StrEnum):
     ASKED = "asked"
     QUOTA = "quota"
     REVIEW = "review"
+    UNEARNED = "unearned-auto"
     INCIDENT = "incident"
     PAUSED = "paused"
     STOPPED = "stopped"
@@ -61,6 +71,24 @@ def open_incident(lines: Sequence[AnyLine]) -> IncidentLine | None:
     return None
 
 
+def brakes(snapshot: Snapshot) -> dict[Brake, bool]:
+    """Which brakes people have put on, as GitHub shows it now."""
+    tracking = snapshot.tracking
+    return {
+        Brake.STOPPED: snapshot.stop,
+        Brake.PAUSED: tracking is not None and (not tracking.open or PAUSED_LABEL in tracking.labels),
+    }
+
+
+def brakes_told(lines: Sequence[AnyLine]) -> dict[Brake, bool]:
+    """Which brakes are on, as the ledger knows it."""
+    told = dict.fromkeys(Brake, False)
+    for line in lines:
+        if isinstance(line, BrakeLine):
+            told[line.brake] = line.on
+    return told
+
+
 def paused(snapshot: Snapshot) -> Hold | None:
     """Whether a person, or an incident that stops the whole loop, keeps it from starting anything new."""
     if snapshot.stop:
@@ -70,17 +98,15 @@ def paused(snapshot: Snapshot) -> Hold | None:
     incident = open_incident(snapshot.ledger)
     if incident is not None and incident.stops == "loop":
         return Hold(HoldReason.INCIDENT, incident.reason)
-    tracking = snapshot.tracking
-    if tracking is not None and (not tracking.open or PAUSED_LABEL in tracking.labels):
-        return Hold(HoldReason.PAUSED)
-    return None
+    return Hold(HoldReason.PAUSED) if brakes(snapshot)[Brake.PAUSED] else None
 
 
 def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
     """Why a promoted keep may not be merged now; none if it may.
 
-    The process sandbox and self-reported metrics mean review, unless the rules accept them in so many words. A person
-    who may merge is that review: what they asked for waits for nothing but checks and GitHub.
+    The process sandbox, self-reported metrics and a loop that has not earned it yet mean review, unless the rules accept
+    them in so many words. A person who may merge is that review: what they asked for waits for nothing but checks and
+    GitHub.
     """
     rules = snapshot.rules
     halted = paused(snapshot)
@@ -98,6 +124,9 @@ def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
         return Hold(HoldReason.PROCESS_SANDBOX)
     if rules.self_reported and "self-reported-metric" not in rules.accept and not reviewed:
         return Hold(HoldReason.SELF_REPORTED)
+    missing = unearned(rules, snapshot.ledger)
+    if missing and not reviewed:
+        return Hold(HoldReason.UNEARNED, missing)
     spent = no_merge(rules.limits, snapshot.ledger, snapshot.now)
     if spent and not reviewed:
         return Hold(HoldReason.QUOTA, spent)

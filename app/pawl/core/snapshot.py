@@ -174,6 +174,8 @@ class Snapshot:
     """What people asked for, oldest first, as far as the ledger has no answer to it."""
     resumer: Labelled | None = None
     """Who put the label that resumes on the tracking issue; none where it is not there, or GitHub does not say."""
+    braked_by: str = ""
+    """Who paused the loop, or let it go on, where that is news to the ledger and GitHub says so."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Heads that GitHub's own rules keep out of the branch, with its words."""
 

@@ -20,6 +20,7 @@ from pawl.core.ledger import (
     Outcome,
     OutcomeLine,
     RebasedLine,
+    RulesLine,
     VerdictLine,
     check_chain,
 )
@@ -94,7 +95,14 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
     verdicts: dict[int, VerdictLine] = {}
     kept: dict[int, set[str]] = {}
     """Contents of each experiment that may start at the seal."""
+    policy = ""
     for line in lines:
+        if isinstance(line, RulesLine):
+            policy = line.rules.policy_digest
+        if line.policy != policy:
+            yield Disagreement(
+                line.seq, "it was written under other rules than the last line about rules tells"
+            )
         if line.key != _key(line):
             yield Disagreement(line.seq, f"it is called {line.key!r}; what it says is called {_key(line)!r}")
         if isinstance(line, Measured):

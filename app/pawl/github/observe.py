@@ -9,8 +9,8 @@ from pawl.core.asks import Ask, command_line
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import AskLine, AuditLine, CalibrationLine, OutcomeLine, VerdictLine
-from pawl.core.policy import RESUME_LABEL
+from pawl.core.ledger import AskLine, AuditLine, Brake, CalibrationLine, OutcomeLine, VerdictLine
+from pawl.core.policy import RESUME_LABEL, brakes, brakes_told
 from pawl.core.snapshot import (
     Attempt,
     Base,
@@ -67,7 +67,7 @@ class _Look:
     def snapshot(self) -> Snapshot:
         issue = tracking_issue(self.view, self.loop)
         experiments = tuple(self._experiments())
-        return Snapshot(
+        seen = Snapshot(
             repository=self.view.name,
             loop=self.loop,
             rules=self.rules,
@@ -86,6 +86,9 @@ class _Look:
             last_number=self._last_number(),
             unopened=tuple(self._unopened()),
         )
+        if issue is None or brakes(seen)[Brake.PAUSED] == brakes_told(self.lines)[Brake.PAUSED]:
+            return seen
+        return replace(seen, braked_by=self.view.braked_by(issue.number))
 
     def _base(self) -> Base:
         rules = self.rules

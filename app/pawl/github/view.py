@@ -11,6 +11,7 @@ from typing import Any
 from pawl.core.asks import Labelled, Level
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
+from pawl.core.policy import PAUSED_LABEL
 from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
 from pawl.github.errors import NotFound, Unobservable
@@ -282,6 +283,21 @@ class RepositoryView(Facets):
             return Labelled(by, self.level(by)) if by else None
 
         return self._once("tracking", ("labelled", issue, label), read)
+
+    def braked_by(self, issue: int) -> str:
+        """Who last paused a loop by its tracking issue, or let it go on; empty where GitHub does not say."""
+
+        def read() -> str:
+            by = ""
+            for event in self.client.pages(f"issues/{issue}/events"):
+                named = (event.get("label") or {}).get("name")
+                if event["event"] in ("closed", "reopened") or (
+                    event["event"] in ("labeled", "unlabeled") and named == PAUSED_LABEL
+                ):
+                    by = str((event.get("actor") or {}).get("login", ""))
+            return by
+
+        return self._once("tracking", ("braked", issue), read)
 
     def jobs(self) -> tuple[Dispatched, ...]:
         """Jobs of the measuring workflow that Pawl started lately, oldest first."""

@@ -111,6 +111,7 @@ class Pulls:
             "state_reason": None if pull else (reason or "completed" if closed else "reopened"),
         }  # fmt: skip
         self.touch(issue)
+        self._remember(repo, issue, "closed" if closed else "reopened", actor)
         self.announce(repo, issue, "closed" if closed else "reopened", actor)
 
     # -- labels ----------------------------------------------------------------------------------------------------
@@ -132,11 +133,11 @@ class Pulls:
         self.hub.events.emit(repo, "label", actor, {"label": self.hub.shapes.label(repo, fact)}, "created")
         return fact
 
-    def _remember(self, repo: Fact, issue: Fact, event: str, actor: str, label: Fact) -> None:
-        """Keep who has put a label on or taken it off: the issue's events tell."""
-        told = {"event": event, "actor": actor, "label": label["name"], "color": label["color"]}
-        fact = {**told, "created_at": self.hub.now()}
-        self.hub.store.add("labelling", fact, repo["id"], issue["number"])
+    def _remember(self, repo: Fact, issue: Fact, event: str, actor: str, label: Fact | None = None) -> None:
+        """Keep who closed or reopened an issue, put a label on it or took it off: the issue's events tell."""
+        shown = {"label": label["name"], "color": label["color"]} if label else {}
+        fact = {"event": event, "actor": actor, "created_at": self.hub.now(), **shown}
+        self.hub.store.add("happening", fact, repo["id"], issue["number"])
 
     def set_labels(self, repo: Fact, issue: Fact, names: list[str], actor: str) -> None:
         """Make the labels of an issue exactly these, with one event per label put on or taken off."""

@@ -91,9 +91,9 @@ def issue_labels(call: Call) -> Listing:
 
 @route("GET", R + "/issues/<int:number>/events", *_READ)
 def issue_events(call: Call) -> Listing:
-    """What happened to an issue, oldest first; here its labels alone."""
-    found = call.hub.store.all("labelling", call.repo["id"], find_issue(call)["number"])
-    return Listing(found, lambda event: call.hub.shapes.labelling(call.repo, event))
+    """What happened to an issue, oldest first; here its labels and its state alone."""
+    found = call.hub.store.all("happening", call.repo["id"], find_issue(call)["number"])
+    return Listing(found, lambda event: call.hub.shapes.happening(call.repo, event))
 
 
 @route("POST", R + "/issues/<int:number>/labels", *_WRITE)

@@ -22,13 +22,14 @@ class WorkShapes(Shapes):
             "description": label["description"],
         }  # fmt: skip
 
-    def labelling(self, repo: Fact, event: Fact) -> Json:
-        """A `labeled-issue-event` or its opposite."""
+    def happening(self, repo: Fact, event: Fact) -> Json:
+        """A `labeled-issue-event` or its opposite, or a `state-change-issue-event`."""
+        named = {"label": {"name": event["label"], "color": event["color"]}} if "label" in event else {}
         return {
-            "id": event["id"], "node_id": node("LabeledEvent", event["id"]),
+            "id": event["id"], "node_id": node("IssueEvent", event["id"]),
             "url": self.api(repo, f"/issues/events/{event['id']}"), "actor": self.login(event["actor"]),
             "event": event["event"], "commit_id": None, "commit_url": None, "created_at": event["created_at"],
-            "performed_via_github_app": None, "label": {"name": event["label"], "color": event["color"]},
+            "performed_via_github_app": None, **named,
         }  # fmt: skip
 
     def labels(self, repo: Fact, issue: Fact) -> list[Json]:

@@ -16,6 +16,11 @@ _WORDS = {
         "This loop's rules leave the last word to people. Comment `/pawl merge` to take it, or merge it with "
         "GitHub's own button; close it to drop it. With `merge: auto` in `.github/pawl.yml`, Pawl merges keeps itself."
     ),
+    HoldReason.UNEARNED: (
+        "The loop is to merge by itself, and has not shown enough for that yet{}. Until then people decide: comment "
+        "`/pawl merge`, or merge it with GitHub's own button; close it to drop it. To do without, write "
+        "`accept: [unearned-auto]`."
+    ),
     HoldReason.INCIDENT: (
         "An incident has stopped all merging in this loop{}. Someone with maintain access looks at the evidence and then "
         "puts the label `pawl:resume` on the tracking issue."

@@ -12,6 +12,7 @@ from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
 from pawl.core.duty import duty_of
 from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
+from pawl.core.levels import ACCEPTED, standing
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
@@ -143,6 +144,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         costs=cost_rows(lines),
         unpriced=unpriced_words(lines),
         caps=cap_words(rules.agent.money, lines),
+        standing=_standing(snapshot),
         asks=rules.agent.proposer != "search",
     )
 
@@ -199,6 +201,15 @@ def _duty(snapshot: Snapshot) -> Safe | str:
     """``97 %``; nothing before there are two measurements."""
     found = duty_of(snapshot.ledger, sum(snapshot.rules.lanes_by_fleet.values()))
     return Safe(f"{found.share:.0%}".replace("%", " %")) if found is not None else ""
+
+
+def _standing(snapshot: Snapshot) -> Safe:
+    """What `merge: auto` still takes, or that it is earned; nothing where it is not asked for."""
+    rules = snapshot.rules
+    if rules.merge == "shadow" or ACCEPTED in rules.accept:
+        return Safe("")
+    shown = standing(rules, snapshot.ledger)
+    return Safe(f" `auto` is {'earned' if shown.earned else 'not earned yet'}: {shown}.")
 
 
 def counts(snapshot: Snapshot) -> Safe:

@@ -1,0 +1,95 @@
+"""What a loop must have shown before Pawl merges by itself: counted from the ledger alone.
+
+`merge: shadow` and `merge: review` ask for nothing. `merge: auto` is earned: people have taken keep after keep, and
+unchanged code was measured often enough without anything going wrong. It starts again with an incident and with rules under
+which something else is measured; the keeps alone start again with one that a person turned down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pawl.core.config import Loop
+from pawl.core.decision import Verdict
+from pawl.core.ledger import (
+    AnyLine,
+    CalibrationLine,
+    IncidentLine,
+    Measured,
+    Outcome,
+    OutcomeLine,
+    VerdictLine,
+)
+from pawl.core.measurement import Arm, RunStatus
+
+AGREED = 10
+"""Keeps in a row that people must have taken."""
+CLEAN = 30
+"""Runs of unchanged code that must have ended well."""
+ACCEPTED = "unearned-auto"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a loop has shown so far."""
+
+    agreed: int = 0
+    """Keeps that people have merged, in a row."""
+    clean: int = 0
+    """Runs of unchanged code that ended well."""
+
+    @property
+    def earned(self) -> bool:
+        """Whether that is enough for merging without a person."""
+        return self.agreed >= AGREED and self.clean >= CLEAN
+
+    def __str__(self) -> str:
+        return (
+            f"{min(self.agreed, AGREED)} of {AGREED} keeps in a row were taken by people, and "
+            f"{min(self.clean, CLEAN)} of {CLEAN} runs of unchanged code ended well"
+        )
+
+
+def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
+    """What a loop has shown, since the last thing that went wrong or was measured otherwise.
+
+    Once it is earned, Pawl's own merges neither add to it nor take away.
+    """
+    agreed = clean = 0
+    kept: dict[int, bool] = {}
+    same: dict[int, bool] = {}
+    """By identity, for lines share their rules and a digest takes long."""
+    digest = rules.rules_digest
+    for line in lines:
+        if isinstance(line, IncidentLine):
+            agreed = clean = 0
+        elif isinstance(line, OutcomeLine) and kept.get(line.experiment):
+            if line.outcome is Outcome.MERGED and _person(line.by):
+                agreed += 1
+            elif line.outcome is Outcome.CLOSED and _person(line.by):
+                agreed = 0
+        elif isinstance(line, Measured):
+            if id(line.rules) not in same:
+                same[id(line.rules)] = line.rules.rules_digest == digest
+            if not same[id(line.rules)]:
+                agreed = clean = 0
+                continue
+            if isinstance(line, VerdictLine):
+                kept[line.experiment] = line.verdict is Verdict.KEEP
+            if isinstance(line, VerdictLine) or (isinstance(line, CalibrationLine) and line.ok):
+                clean += sum(run.arm is Arm.BASELINE and run.status is RunStatus.OK for run in line.runs)
+    return Standing(agreed, clean)
+
+
+def unearned(rules: Loop, lines: Sequence[AnyLine]) -> str:
+    """What is missing before a keep may be merged without a person, in a sentence; empty if nothing is."""
+    if rules.merge != "auto" or ACCEPTED in rules.accept:
+        return ""
+    shown = standing(rules, lines)
+    return "" if shown.earned else f"so far {shown}"
+
+
+def _person(login: str) -> bool:
+    """Apps sign as ``name[bot]``, which is no name that a person can have."""
+    return bool(login) and not login.endswith("[bot]")
