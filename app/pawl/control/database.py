@@ -11,8 +11,9 @@ from sqlalchemy import DateTime, Engine, LargeBinary, String, create_engine, del
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
+from pawl.control.migrations import HEAD, migrate
 from pawl.control.presses import Press
 
 KEEP_DELIVERIES = timedelta(days=7)
@@ -59,14 +60,21 @@ class Blob(Base):
 
 
 class Database:
-    """The inbox and the cache behind one SQLAlchemy address."""
+    """The inbox and the cache behind one SQLAlchemy address, brought to the newest form first.
+
+    Raises:
+        SettingsError: a newer version of Pawl has written it.
+    """
 
     def __init__(self, address: str) -> None:
         self._engine: Engine = create_engine(address)
         self._writing = threading.Lock()
         if address.startswith("sqlite"):
+            _migrate_sqlite(address)
             event.listen(self._engine, "connect", _tune_sqlite)
-        Base.metadata.create_all(self._engine)
+        else:
+            with self._engine.begin() as connection:
+                migrate(connection)
 
     def receive(
         self, guid: str, event: str, action: str, repository: str, now: datetime, press: Press | None = None
@@ -156,6 +164,23 @@ class BlobCache:
                 return
 
 
+def _migrate_sqlite(address: str) -> None:
+    """Under SQLite's write lock from the first statement on, so that of two processes that start at once one waits."""
+
+    def connected(connection: object, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # or the driver would begin when it likes
+        connection.execute("PRAGMA busy_timeout=10000")  # type: ignore[attr-defined]
+
+    engine = create_engine(address)
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    try:
+        with engine.begin() as connection:
+            migrate(connection)
+    finally:
+        engine.dispose()
+
+
 def _tune_sqlite(connection: object, _record: object) -> None:
     cursor: Callable[[str], object] = connection.execute  # type: ignore[attr-defined]
     cursor("PRAGMA journal_mode=WAL")
@@ -164,3 +189,8 @@ def _tune_sqlite(connection: object, _record: object) -> None:
     # With every connection: the file may have been deleted since the last one, and is an empty one then.
     for table in Base.metadata.sorted_tables:
         cursor(str(CreateTable(table, if_not_exists=True).compile(dialect=sqlite.dialect())))
+        for index in table.indexes:
+            cursor(str(CreateIndex(index, if_not_exists=True).compile(dialect=sqlite.dialect())))
+    cursor("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    stamp = f"SELECT '{HEAD}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version)"
+    cursor(f"INSERT INTO alembic_version {stamp}")  # noqa: S608 - a constant of our own
