@@ -179,6 +179,29 @@ def serve(
 
 
 @app.command()
+def rebuild(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compare, and leave the database as it is.")
+    ] = False,
+    database: Annotated[str | None, typer.Option(help="PAWL_DATABASE, an SQLAlchemy address")] = None,
+    api: Annotated[str | None, typer.Option(help="PAWL_API")] = None,
+) -> None:
+    """Make the App's database anew from GitHub, and say where the old one differed. A server may run meanwhile."""
+    import os
+
+    from pawl.commands.rebuild import Rebuilding
+    from pawl.control.errors import SettingsError
+
+    try:
+        run = Rebuilding(os.environ, {"database": database, "api": api}, not dry_run)
+        for line in run.lines():
+            typer.echo(line)
+    except SettingsError as error:
+        fail(error, 2)
+    sys.exit(0 if run.sound else 1)
+
+
+@app.command()
 def step(
     repo: Annotated[str, typer.Option(help="OWNER/NAME")],
     loop: LoopName = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 
@@ -123,6 +123,18 @@ class Database:
                 for name in set(known) - {*repositories, ""}:
                     connection.execute(delete(table).where(table.repository == name))
 
+    def replace(self, repository: str, objects: Mapping[str, bytes]) -> None:
+        """Let a repository's cache hold these objects and no others, at once for every reader."""
+        rows = [
+            {"repository": repository, "sha": sha, "data": data}
+            for sha, data in objects.items()
+            if len(data) <= MAX_BLOB
+        ]
+        with self._writing, self._engine.begin() as connection:
+            connection.execute(delete(Blob).where(Blob.repository == repository))
+            if rows:
+                connection.execute(insert(Blob), rows)
+
     def ready(self) -> bool:
         """Whether the database answers."""
         try:
@@ -182,7 +194,7 @@ def _migrate_sqlite(address: str) -> None:
 
 
 def _tune_sqlite(connection: object, _record: object) -> None:
-    cursor: Callable[[str], object] = connection.execute  # type: ignore[attr-defined]
+    cursor: Callable[..., object] = connection.execute  # type: ignore[attr-defined]
     cursor("PRAGMA journal_mode=WAL")
     cursor("PRAGMA synchronous=NORMAL")
     cursor("PRAGMA busy_timeout=10000")
@@ -192,5 +204,4 @@ def _tune_sqlite(connection: object, _record: object) -> None:
         for index in table.indexes:
             cursor(str(CreateIndex(index, if_not_exists=True).compile(dialect=sqlite.dialect())))
     cursor("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-    stamp = f"SELECT '{HEAD}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version)"
-    cursor(f"INSERT INTO alembic_version {stamp}")  # noqa: S608 - a constant of our own
+    cursor("INSERT INTO alembic_version SELECT ? WHERE NOT EXISTS (SELECT 1 FROM alembic_version)", (HEAD,))
