@@ -106,7 +106,7 @@ class PawlApp:
         if not fresh:
             return False
         log.info(
-            "delivery", github_event=name, action=event.action, repository=event.repository, delivery_id=guid
+            "delivery", github_event=name, action=event.action, repository=event.repository, delivery=guid
         )
         if name in LISTING_EVENTS:
             self.queue.wake(INSTALLATIONS)

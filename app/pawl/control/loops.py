@@ -241,7 +241,7 @@ class RepositoryLoops:
                 if not changed:
                     break
         except Moved as moved:
-            log.info("moved", repository=self.name, loop=loop, what=str(moved))
+            log.info("moved", repository=self.name, loop=loop, why=str(moved))
             self.view.forget_all()
         except (Unobservable, LedgerError) as problem:
             self.notices[loop] = (str(problem),)
