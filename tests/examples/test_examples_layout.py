@@ -21,7 +21,7 @@ def test_examples_are_repositories_whose_rules_pawl_reads(example: str) -> None:
     assert (root / loop.program_path).is_file()
     private = loop.private_globs(frozenset(path.name for path in root.iterdir()))
     assert ("verify.py" if example == "harness" else "evaluate.py") in private
-    assert (loop.merge, loop.accept) == ("auto", ("process-sandbox",))
+    assert (loop.merge, loop.accept) == ("auto", ("unearned-auto", "process-sandbox"))
 
 
 def test_examples_the_stand_in_for_autoresearch_prints_its_summary(tmp_path: Path) -> None:

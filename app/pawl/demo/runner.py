@@ -19,6 +19,8 @@ from pawl.localhub import Hub
 
 ARTIFACT = "pawl-record"
 HANDED_IN = ("record.json", "trajectories.json")
+PID = "pid"
+"""The file beside a record that names the process which writes it."""
 POLL = 0.05
 """Seconds between two looks at whether a running job was cancelled."""
 STOPPING = 20.0
@@ -64,6 +66,7 @@ class LocalRunner:
         self._home.mkdir(parents=True, exist_ok=True)
         self._hub.actions.register_runner(self._name, ["self-hosted"])
         for job in self._hub.actions.lost_jobs(self._name):
+            end_orphan(self._out(job))
             self._hand_in(job, "cancelled")
         self._thread.start()
 
@@ -129,6 +132,7 @@ class LocalRunner:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
+            (out / PID).write_text(str(process.pid), encoding="utf-8")
             cancelled = self._wait(job, process)
         text = (out / "log.txt").read_text(encoding="utf-8", errors="replace")
         self._hub.actions.append_log(job["job_id"], text)
@@ -176,6 +180,38 @@ class LocalRunner:
         if found:
             self._hub.actions.upload_artifact(job["job_id"], ARTIFACT, found, overwrite=True)
         self._hub.actions.complete_job(job["job_id"], conclusion)
+
+
+def end_orphan(out: Path) -> None:
+    """End the measurement that a killed runner has left behind, so that its record holds every run it has started.
+
+    A process that only has the same number by now is left alone: it does not name this folder.
+    """
+    try:
+        pid = int((out / PID).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for number, patience in ((signal.SIGTERM, STOPPING), (signal.SIGKILL, STOPPING)):
+        if not _measures(pid, out):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        until = time.monotonic() + patience
+        while _measures(pid, out) and time.monotonic() < until:
+            time.sleep(POLL)
+
+
+def _measures(pid: int, out: Path) -> bool:
+    """Whether a process lives that was told to measure into a folder."""
+    if Path("/proc/self/cmdline").exists():  # not every Linux has ps
+        with contextlib.suppress(OSError):
+            return os.fsencode(out) in Path(f"/proc/{pid}/cmdline").read_bytes()  # a zombie's is empty
+        return False
+    asked = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return (
+        str(out)
+        in subprocess.run(asked, capture_output=True, text=True, check=False, errors="replace").stdout
+    )
 
 
 def _git_environment(job: Mapping[str, Any]) -> dict[str, str]:
