@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pawl.core.ledger import (
     VerdictLine,
 )
 from pawl.core.measurement import Record, Request, Stage
+from pawl.core.planning import longest_seconds
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.verifying import verify
 
@@ -308,6 +310,38 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
     single.conclude = lambda request: "failure" if request.key == "1.1" else "success"
     assert single.settle().once().outcomes() == MERGED
     assert single.verdicts()[1] == ["keep"]
+
+
+@pytest.mark.parametrize("lets_go", [True, False])
+def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(single: World, lets_go: bool) -> None:
+    """GitHub may take a day to end such a job. Pawl wakes by itself, cancels it, and a minute later ends it by force."""
+    hub, now = single.hub, datetime.now(UTC)
+    single.app.workers.wake_all()
+    while not (waiting := hub.actions.acquire_job("bench")):
+        single.look()
+    hub.actions.start_job(waiting["job_id"])
+    single.deliver()
+    single.look()
+    loops = single.app._repositories[NAME]
+    loops._clock = lambda: now
+    request = Request.model_validate_json(waiting["inputs"]["request"])
+    wait = loops.asks_again_in()
+    assert wait is not None
+    assert longest_seconds(request) - 60 < wait <= longest_seconds(request) + 60
+
+    now += timedelta(seconds=wait + 1)
+    loops.look()
+    assert hub.actions.cancel_requested(waiting["job_id"])
+    assert 0 < (loops.asks_again_in() or 0) <= 60
+    if lets_go:
+        hub.actions.complete_job(waiting["job_id"], "cancelled")
+    else:
+        now += timedelta(seconds=61)
+        loops.look()
+        assert single.writes()[-1].endswith("/force-cancel")
+    assert single.settle().once().outcomes() == MERGED
+    (line,) = (line for line in single.lines() if isinstance(line, VerdictLine))
+    assert line.attempt == 2
 
 
 def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:

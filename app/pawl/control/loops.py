@@ -22,6 +22,7 @@ from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
 from pawl.core.ledger import AnyLine, LedgerError
+from pawl.core.planning import next_deadline
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
 from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
@@ -96,6 +97,8 @@ class RepositoryLoops:
         self._stale: set[Facet] = set()
         self._noting = threading.Lock()
         self._rests = Rests()
+        self._deadlines: dict[str, datetime] = {}
+        """When a job of each loop is overdue next."""
         self._refusals: dict[str, str] = {}
         """Final commits that GitHub would not let into their branch, with its words; until something changes."""
         self.notices: dict[str, tuple[str, ...]] = {}
@@ -112,10 +115,11 @@ class RepositoryLoops:
         return busy or self._rests.next_at(self._clock()) is not None
 
     def asks_again_in(self) -> float | None:
-        """Seconds until a proposer that had nothing to offer is asked again; none if none is."""
+        """Seconds until something is due that nobody announces, a proposer or a job that is overdue; none if nothing is."""
         now = self._clock()
-        at = self._rests.next_at(now)
-        return (at - now).total_seconds() if at is not None else None
+        times = [self._rests.next_at(now), *self._deadlines.values()]
+        at = min((at for at in times if at is not None), default=None)
+        return max(0.0, (at - now).total_seconds()) if at is not None else None
 
     def look(self, only: str | None = None) -> list[Looked]:
         """Look at every loop of the repository, or at one, and do what is to be done.
@@ -232,6 +236,7 @@ class RepositoryLoops:
             self._open(loop, rules)
             for _ in range(MAX_ROUNDS):
                 snapshot, actions = self.plan(loop, rules)
+                self._expect(loop, snapshot)
                 self.notices[loop] = next((a.notices for a in actions if isinstance(a, UpdateTracking)), ())
                 changed = False
                 for action in actions:
@@ -247,6 +252,11 @@ class RepositoryLoops:
             self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
         return Looked(loop, snapshot, tuple(done))
+
+    def _expect(self, loop: str, snapshot: Snapshot) -> None:
+        self._deadlines.pop(loop, None)
+        if (at := next_deadline(snapshot)) is not None:
+            self._deadlines[loop] = at
 
     def _observe(self, loop: str, rules: Loop) -> Snapshot:
         snapshot = observe(self.view, loop, rules)

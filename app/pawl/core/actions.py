@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pawl.core.asks import Ask, Verb
 from pawl.core.decision import Finding
@@ -79,6 +80,8 @@ class MarkMeasuring(Action):
     request: Request
     estimate: float
     """Seconds until the job is likely to end."""
+    began: datetime
+    """When it was first seen to run: its deadline counts from there."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,8 @@ class CancelJob(Action):
     """Cancel a job whose result nobody wants any more."""
 
     job: int
+    force: bool = False
+    """Whether to end it without waiting for what it still does: its runner is gone."""
 
 
 @dataclass(frozen=True)

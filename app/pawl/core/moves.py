@@ -27,7 +27,7 @@ from pawl.core.judging import Judged, judge, write_incident, write_orphan, write
 from pawl.core.ledger import Outcome, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit
-from pawl.core.planning import estimate_seconds, experiment_request, resumed
+from pawl.core.planning import LETTING_GO, deadline, estimate_seconds, experiment_request, resumed
 from pawl.core.policy import HoldReason, hold, paused, unpinned
 from pawl.core.snapshot import Attempt, Experiment, Orphan, Snapshot
 from pawl.core.states import SUPERSEDED_LABEL, State, recorded, state_of
@@ -124,7 +124,13 @@ class Moves:
         elif attempt.status == "queued" and attempt.request is not None:
             estimate = estimate_seconds(attempt.request)
             job = attempt.job
-            self.now.append(MarkMeasuring(attempt.check_run, job.id, job.url, attempt.request, estimate))
+            began = self.snapshot.now
+            self.now.append(
+                MarkMeasuring(attempt.check_run, job.id, job.url, attempt.request, estimate, began)
+            )
+        elif (at := deadline(attempt)) is not None and self.snapshot.now >= at:
+            late = (self.snapshot.now - at).total_seconds()
+            self.now.append(CancelJob(attempt.job.id, force=late >= LETTING_GO))
 
     def _measured(self, experiment: Experiment, cut_short: str = "") -> None:
         attempt = experiment.attempt

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_due
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
-from pawl.core.snapshot import Experiment, Snapshot
+from pawl.core.snapshot import Attempt, Experiment, Snapshot
 
 AUDIT_EVERY = 10
 """Merges after which the branch is measured against its first baseline."""
@@ -121,6 +122,41 @@ def audit_due(lines: Sequence[AnyLine]) -> bool:
                 break
         merges += isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
     return merges >= AUDIT_EVERY
+
+
+SETTING_UP = 1800.0
+"""Seconds a job may take before its first run: checkout, the image, `setup`."""
+LETTING_GO = 60.0
+"""Seconds a cancelled job has to hand in its record before it is ended without."""
+
+
+def longest_seconds(request: Request) -> float:
+    """How long a job can take at the very most: every run that its plan allows, each to budget and grace."""
+    dials = request.procedure
+    if request.purpose is not Purpose.EXPERIMENT:
+        runs = (2 if request.purpose is Purpose.AUDIT else 1) * request.runs_wanted
+    elif request.rules.task_agent:
+        runs = 2 * (1 + dials.task_pairs + dials.task_seal_pairs)
+    else:
+        runs = 1 + 2 * dials.max_pairs + dials.seal_candidates + dials.seal_baselines
+    spare = dials.max_interrupted + dials.max_baseline_failures
+    return SETTING_UP + (runs + spare) * (request.rules.budget + request.rules.grace)
+
+
+def deadline(attempt: Attempt) -> datetime | None:
+    """When a job that runs must have ended: behind it the runner is gone, or the job hangs; none where none runs."""
+    if attempt.began is None or attempt.request is None or attempt.job is None:
+        return None
+    if attempt.job.status != "in_progress":
+        return None
+    return attempt.began + timedelta(seconds=longest_seconds(attempt.request))
+
+
+def next_deadline(snapshot: Snapshot) -> datetime | None:
+    """The next moment at which a job of the loop is overdue, or is to be ended without its record."""
+    times = [deadline(each.attempt) for each in snapshot.experiments if each.attempt is not None]
+    steps = [at + timedelta(seconds=wait) for at in times if at is not None for wait in (0.0, LETTING_GO)]
+    return min((at for at in steps if at > snapshot.now), default=None)
 
 
 def estimate_seconds(request: Request) -> float:

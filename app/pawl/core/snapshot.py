@@ -63,6 +63,8 @@ class Attempt:
     request: Request | None
     """What was asked for, read back from the check run; none if it cannot be read any more."""
     job: Job | None = None
+    began: datetime | None = None
+    """When Pawl first saw the job run; none before."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Actor:
             case do.MarkMeasuring():
                 return checks.mark_measuring(view, action)
             case do.CancelJob():
-                return self._jobs.cancel(action.job)
+                return self._jobs.cancel(action.job, action.force)
             case do.CutOff():
                 return checks.cut_off(view, action.check_run, action.request, action.reason)
             case do.FinishCalibration():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any
 
 from pawl.core.actions import FinishCalibration, MarkMeasuring
@@ -48,7 +49,13 @@ def mark_measuring(view: RepositoryView, action: MarkMeasuring) -> bool:
     if view.check(action.check_run).status != "queued":
         return False
     output = texts.measuring(action.request, action.url, action.estimate)
-    body = {"status": "in_progress", "details_url": action.url, "output": asdict(output)}
+    began = action.began.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {
+        "status": "in_progress",
+        "started_at": began,
+        "details_url": action.url,
+        "output": asdict(output),
+    }
     _read(view, view.client.patch(f"check-runs/{action.check_run}", body))
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from pawl.core.measurement import Request
@@ -53,6 +54,10 @@ def _status(text: str) -> JobStatus:
     if text == "completed":
         return "completed"
     return "in_progress" if text == "in_progress" else "queued"
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _labels(data: dict[str, Any]) -> frozenset[str]:
@@ -185,6 +190,8 @@ class CheckRun:
     text: str
     own: bool
     """Whether Pawl's own App made it: others may give theirs any name."""
+    began: datetime | None = None
+    """When its job was first seen to run; none before that, and where GitHub tells no time."""
 
     @classmethod
     def read(cls, data: dict[str, Any], owns: Callable[[Mapping[str, Any] | None], bool]) -> Self:
@@ -198,6 +205,7 @@ class CheckRun:
             external_id=data.get("external_id") or "",
             text=(data.get("output") or {}).get("text") or "",
             own=owns(data.get("app")),
+            began=_time(data.get("started_at")) if data["status"] == "in_progress" else None,
         )
 
     @property

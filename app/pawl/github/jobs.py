@@ -26,7 +26,7 @@ class Jobs:
         self._view, self._clock = view, clock
         self._awaited: dict[str, float] = {}
         """Titles of jobs that were started and not seen yet, with the time until which they are waited for."""
-        self._cancelled: set[int] = set()
+        self._cancelled: set[tuple[int, bool]] = set()
 
     def start(self, request: Request) -> None:
         """Dispatch a job for an attempt that was made just now, so that none can be there yet."""
@@ -70,12 +70,12 @@ class Jobs:
         self.start(request)
         return True
 
-    def cancel(self, job: int) -> bool:
-        """Ask once that a job be cancelled. It ends when its runner lets go, so nothing changes yet."""
-        if job not in self._cancelled:
-            self._cancelled.add(job)
+    def cancel(self, job: int, force: bool = False) -> bool:
+        """Ask once that a job be cancelled. It ends when its runner lets go, or at once by force: nothing changes yet."""
+        if (job, force) not in self._cancelled:
+            self._cancelled.add((job, force))
             try:
-                self._view.client.post(f"actions/runs/{job}/cancel")
+                self._view.client.post(f"actions/runs/{job}/{'force-cancel' if force else 'cancel'}")
             except (Conflict, Unprocessable):
                 self._view.forget("jobs")  # it has ended already
         return False

@@ -215,7 +215,7 @@ class _Look:
             for line in self.lines
         )
         job = self._job(f"{number}.{attempt}", check.id, wanted=not concluded)
-        return Attempt(attempt, check.id, check.status, request, job)
+        return Attempt(attempt, check.id, check.status, request, job, check.began)
 
     def _own(self, check: CheckRun, key: str = "") -> bool:
         return check.own and check.name == check_name(self.loop, key)
