@@ -31,6 +31,7 @@ from pawl.core.measurement import Record, Request, Stage
 from pawl.core.planning import longest_seconds
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.verifying import verify
+from pawl.localhub.faults import Faults
 
 # The key is short so that the tests are fast; see faults_kit.
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -101,6 +102,43 @@ def test_a_write_that_is_answered_502_is_made_later(world: World, seed: int) -> 
     chance = random.Random(seed)
     world.hub.faults = FailingWrites("before", 502, lambda place: chance.random() < 0.25)
     assert world.settle().once().outcomes() == AS_EVER
+
+
+class Down(Faults):
+    """Nothing is answered but 502."""
+
+    asked = 0
+
+    def take(self, kind: str, method: str, path: str) -> int:
+        self.asked += 1
+        return 502
+
+
+def test_an_hour_without_github_is_an_hours_pause_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job goes on meanwhile; looks are tried again less and less often, and afterwards all goes on as ever."""
+    monkeypatch.setattr("urllib3.util.retry.Retry.sleep", lambda *_: None)  # reads are tried again in place
+    down, up = Down(), world.hub.faults
+
+    def goes_down() -> None:
+        world.hub.faults = down
+        before = len(world.writes())
+        for half_minute in range(120):
+            world.now += 30
+            world.deliver()
+            if half_minute % 10 == 0:
+                world.app.workers.wake_all()  # the timer
+            world.look()
+        assert len(world.writes()) == before
+
+    during(world, "1.1", goes_down)
+    while world.hub.faults is up:
+        assert world.turn()
+    world.hub.faults = up
+    assert 0 < down.asked <= 500
+    assert world.settle().once().outcomes() == AS_EVER
+    assert world.verdicts() == {1: ["discard"], 2: ["keep"]}
 
 
 # Webhooks.
