@@ -134,8 +134,10 @@ def test_where_nothing_can_be_written_the_log_tells_it_once(world: World) -> Non
             world.settle()
             world.app.workers.wake_all()
     told = [entry for entry in logs if entry["event"] == "permissions are missing"]
-    assert [(entry["told_in"], entry["lacking"]) for entry in told] == [("log", NEEDED)]
-    assert "/settings/installations/" in told[0]["grant_at"]
+    (why,) = [entry["why"] for entry in told]
+    assert all(f"{name} (write)" in why for name in NEEDED)
+    assert "/settings/installations/" in why
+    assert said(world) == []
 
 
 def test_who_never_granted_it_is_told_in_an_issue_that_is_closed_once_it_is(tmp_path: Path) -> None:

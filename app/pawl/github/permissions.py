@@ -47,13 +47,8 @@ class Permissions:
         if self._known == grant:
             return ""
         told = self._issue(grant) or self._check(grant) or self._comment(grant) or "log"
-        log.warning(
-            "permissions are missing",
-            repository=self._view.name,
-            lacking=sorted(grant.lacking),
-            grant_at=grant.page,
-            told_in=told,
-        )
+        why = waiting_words(grant.lacking, grant.page)
+        log.warning("permissions are missing", repository=self._view.name, why=why)
         self._known = grant
         return told
 
