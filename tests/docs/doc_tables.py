@@ -21,7 +21,7 @@ from pawl.core import calibration, planning
 from pawl.core.config import Config, Loop
 from pawl.core.measurement import Procedure
 from pawl.core.quantities import format_duration
-from pawl.github.app import PERMISSIONS
+from pawl.github.grants import PERMISSIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMAND = "python tests/docs/doc_tables.py"

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from github_kit import NAME, World
 
-from pawl.github.app import PERMISSIONS, App, Token
+from pawl.github.app import App, Token
 from pawl.github.client import AT_ONCE, Repository
 from pawl.github.errors import Conflict, Forbidden, NotFound, RateLimited, Unprocessable, Unreachable
+from pawl.github.grants import PERMISSIONS
 from pawl.localhub import HubServer
 
 

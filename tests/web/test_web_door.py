@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from pawl.commands.serve import AppServer
@@ -22,6 +25,7 @@ from pawl.control.database import Database
 from pawl.control.events import Event
 from pawl.control.settings import Settings
 from pawl.web import MAX_BODY, Door, create_app, signed
+from pawl.web.flood import BURST, SMALL, SOURCES, Flood
 
 SECRET = "It's a Secret to Everybody"
 PUSH = {"repository": {"full_name": "us/loop"}, "sender": {"login": "ann"}}
@@ -55,7 +59,9 @@ def behind() -> Iterator[Behind]:
 
 @pytest.fixture(scope="module")
 def app(behind: Behind) -> Flask:
-    return create_app(behind.door())
+    """A door at which nobody knocks twice in an hour."""
+    hours = count(step=3600)
+    return create_app(replace(behind.door(), seconds=lambda: float(next(hours))))
 
 
 @pytest.fixture
@@ -155,6 +161,95 @@ def test_nothing_comes_in_without_githubs_signature(
     assert answer.status_code == 401
     assert "signature" in well_formed(answer)
     assert behind.received == []
+
+
+class Clock:
+    """A clock that stands still."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def flooded(behind: Behind, clock: Clock) -> FlaskClient:
+    """A door of its own, that remembers nobody's mistakes yet."""
+    behind.received.clear()
+    return create_app(replace(behind.door(), seconds=clock)).test_client()
+
+
+def forged(client: FlaskClient, source: str = "203.0.113.7") -> TestResponse:
+    return client.post(
+        "/webhooks",
+        data=BODY,
+        headers={"X-Hub-Signature-256": "sha256=" + "0" * 64},
+        environ_base={"REMOTE_ADDR": source},
+    )
+
+
+def test_a_flood_of_wrong_signatures_is_told_to_wait_and_is_logged_once(
+    flooded: FlaskClient, clock: Clock, behind: Behind
+) -> None:
+    with capture_logs() as logs:
+        answers = [forged(flooded) for _ in range(BURST + 30)]
+    assert [answer.status_code for answer in answers] == [401] * BURST + [429] * 30
+    assert "signature" in well_formed(answers[-1])
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert [(entry["event"], entry["source"]) for entry in logs] == [
+        ("deliveries with a wrong signature", "203.0.113.7")
+    ]
+    assert forged(flooded, "203.0.113.8").status_code == 401, "another source is not to blame"
+    clock.now += 3
+    assert [forged(flooded).status_code for _ in range(4)] == [401] * 3 + [429]
+    assert behind.received == []
+
+
+def test_a_genuine_delivery_comes_through_the_flooders_own_proxy(
+    flooded: FlaskClient, behind: Behind
+) -> None:
+    """Small ones by their signature. A large one is not even read then: GitHub is asked for it again."""
+    for _ in range(2 * BURST):
+        forged(flooded, "127.0.0.1")
+    assert deliver(flooded, BODY, "in-a-flood").status_code == 202
+    large = json.dumps({**PUSH, "text": "x" * SMALL}).encode()
+    refused = deliver(flooded, large, "in-a-flood-too")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert behind.received == [("push", "in-a-flood")]
+
+
+def test_behind_a_proxy_the_source_is_whom_the_proxy_names(flooded: FlaskClient) -> None:
+    def flood(proxy: str, chain: str) -> set[int]:
+        return {flooded.post("/webhooks", headers={"X-Forwarded-For": chain},
+                environ_base={"REMOTE_ADDR": proxy}).status_code for _ in range(BURST + 1)}  # fmt: skip
+
+    assert flood("127.0.0.1", "198.51.100.1, 203.0.113.7") == {401, 429}
+    assert flood("10.0.0.2", "203.0.113.8") == {401, 429}
+    assert flood("9.9.9.9", "203.0.113.9") == {401, 429}, "a stranger names whom he likes"
+    once = {"203.0.113.7": 429, "198.51.100.1": 401, "203.0.113.9": 401, "no address": 401}
+    for chain, status in once.items():
+        answer = flooded.post(
+            "/webhooks", headers={"X-Forwarded-For": chain}, environ_base={"REMOTE_ADDR": "127.0.0.1"}
+        )
+        assert answer.status_code == status, chain
+
+
+def test_all_addresses_of_a_network_of_ipv6_are_one_source(flooded: FlaskClient) -> None:
+    answers = [forged(flooded, f"2001:db8::{number:x}").status_code for number in range(1, BURST + 2)]
+    assert answers == [401] * BURST + [429]
+    assert forged(flooded, "2001:db8:0:1::1").status_code == 401
+
+
+def test_sources_are_forgotten_before_they_fill_the_memory() -> None:
+    flood = Flood(lambda: 0.0)
+    for number in range(2 * SOURCES):
+        flood.mistake(str(number))
+    assert len(flood._left) == SOURCES
 
 
 def test_the_signature_comes_before_everything_else(client: FlaskClient) -> None:

@@ -11,6 +11,8 @@ from pawl.control.errors import SettingsError
 from pawl.web import MAX_BODY
 
 THREADS = 8
+CONNECTIONS = 500
+"""Connections at once. Waitress' own hundred are taken by a hundred that say nothing."""
 
 
 class WebServer:
@@ -34,6 +36,8 @@ class WebServer:
                 port=port,
                 threads=THREADS,
                 ident="pawl",
+                connection_limit=CONNECTIONS,
+                asyncore_use_poll=True,  # select() knows no more than 1024 files
                 max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
             )
         except OSError as error:

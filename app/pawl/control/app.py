@@ -30,6 +30,7 @@ from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
 from pawl.github.client import Repository
 from pawl.github.errors import Forbidden, GitHubError, NotFound, RateLimited, Unprocessable
+from pawl.github.grants import Grant
 from pawl.github.view import RepositoryView
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,8 @@ class PawlApp:
         """Clients of repositories, by name and what is known under it, for what is done beside their looks."""
         self._everywhere: set[int] = set()
         """Installations on everything an account has: nobody picked a repository there."""
+        self._grants: dict[int, Grant] = {}
+        """What each installation grants, as it was last told."""
         self._rounds = 0
         self._guard = threading.Lock()
         self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
@@ -210,11 +213,15 @@ class PawlApp:
     def _find_repositories(self) -> None:
         """Ask GitHub where the App is installed; start looking at new repositories, and forget those that went."""
         found: dict[str, tuple[int, int]] = {}
+        granted = set[int]()
         for installation in self.github.installations():
             if installation.suspended:
                 continue
             if installation.everything:
                 self._everywhere.add(installation.id)
+            if self._grants.get(installation.id, installation.grant) != installation.grant:
+                granted.add(installation.id)
+            self._grants[installation.id] = installation.grant
             try:
                 found |= {
                     name: (installation.id, number)
@@ -237,7 +244,10 @@ class PawlApp:
                 self._repositories[name] = self._loops(name, found[name][0])
             others = {name for name in new if self._installed.get(name, found[name])[1] != found[name][1]}
             self._installed = found
-        for name in new:
+            changed = [name for name, at in found.items() if at[0] in granted]
+            for name in changed:
+                self._repositories[name].note(ALL)
+        for name in (*new, *changed):
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())
         if gone or others or not self._login:

@@ -27,8 +27,10 @@ from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
 from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
 from pawl.github.facets import Facet
+from pawl.github.grants import Grant
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
+from pawl.messages.permissions import UNREAD, waiting_words
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +136,8 @@ class RepositoryLoops:
             self.view.forget(facet)
         if stale:
             self._refusals.clear()  # what GitHub refused it may allow now
+        if self._tending is not None and (grant := self.view.client.grant).lacking:
+            return self._wait(self._tending, grant)
         try:
             rules = self.rules(only)
             self.idle = not rules and only is None
@@ -151,6 +155,17 @@ class RepositoryLoops:
         except Exception:
             self.view.forget_all()
             raise
+
+    def _wait(self, tending: Tending, grant: Grant) -> list[Looked]:
+        """The loops stop until their installation grants what they need; what was begun is not touched."""
+        why = waiting_words(grant.lacking, grant.page)
+        self.notices = dict.fromkeys(self.notices, (why,))
+        try:
+            tending.wait(grant)
+        except Exception:
+            self.view.forget_all()
+            raise
+        return []
 
     def _broken(self, error: ConfigError) -> None:
         """The loops stop; people are told why where they look."""
@@ -267,6 +282,7 @@ class RepositoryLoops:
             proposer_rests=self._rests.notice(snapshot, self._clock()),
             refusals=dict(self._refusals),
             asks=(*snapshot.asks, *asks_of(self._presses, snapshot, self.view)),
+            unread="" if self.view.client.grant.allows("statuses", "read") else UNREAD,
         )
 
     def _apply(self, action: Action, snapshot: Snapshot) -> bool:

@@ -10,8 +10,9 @@ from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
 from pawl.github.config_checks import ConfigChecks, RequiredChecks
 from pawl.github.errors import Moved, Unobservable, Unprocessable
+from pawl.github.grants import Grant
 from pawl.github.onboarding import Onboarding
-from pawl.github.tracking import tell_trouble
+from pawl.github.permissions import Permissions
 from pawl.github.view import RepositoryView
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,17 @@ class Tending:
         self._onboarding = Onboarding(view, chosen)
         self._configs = ConfigChecks(view)
         self._required = RequiredChecks(view)
+        self._permissions = Permissions(view, actor, chosen)
+        self._chosen = chosen
+
+    def wait(self, grant: Grant) -> None:
+        """Tell people that an installation does not grant what Pawl needs.
+
+        Raises:
+            GitHubError: a request did not succeed.
+        """
+        with self._view.lock:
+            self._permissions.wait(grant)
 
     def look(self, troubles: Mapping[str, str], broken: ConfigError | None = None) -> None:
         """Write what people have to know that no loop tells them.
@@ -52,6 +64,8 @@ class Tending:
 
     def _look(self, troubles: Mapping[str, str], broken: ConfigError | None) -> None:
         file = self._view.config_file()
+        if file is not None or self._chosen:
+            self._permissions.settle()
         if file is None:
             self._onboarding.look()
         else:
@@ -59,9 +73,7 @@ class Tending:
             self._onboarding.tidy()
         self._configs.guests()
         if broken is not None:
-            for issue in self._view.tracking():
-                if issue.open:
-                    tell_trouble(self._view, issue, f"the configuration cannot be used. {broken}")
+            self._actor.tell_every_loop(f"the configuration cannot be used. {broken}")
             return
         for loop, why in troubles.items():
             self._actor.tell_trouble(loop, why)

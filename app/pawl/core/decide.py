@@ -273,6 +273,8 @@ class _Decision(Moves):
             yield f"the base cannot be measured: {failing}"
         if self.awaited:
             yield self.awaited
+        if snapshot.unread:
+            yield snapshot.unread
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
         if capped := self._capped():

@@ -180,6 +180,8 @@ class Snapshot:
     """Who paused the loop, or let it go on, where that is news to the ledger and GitHub says so."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Heads that GitHub's own rules keep out of the branch, with its words."""
+    unread: str = ""
+    """What is not read on GitHub for want of a permission, in a sentence; empty if everything is."""
 
     def verdict_of(self, experiment: Experiment) -> VerdictLine | None:
         """The verdict on exactly this content on exactly this base; another base or content has none."""

@@ -59,6 +59,15 @@ class Actor:
         with self._view.lock:
             return self._standing.trouble(loop, why)
 
+    def tell_every_loop(self, why: str) -> bool:
+        """Say in the tracking issue of every loop why none can be looked at; whether that was news.
+
+        Raises:
+            GitHubError: a request did not succeed.
+        """
+        with self._view.lock:
+            return self._standing.trouble_everywhere(why)
+
     def open_experiment(self, opening: Opening) -> bool:
         """Open the pull request of an edit, or what is still missing of it; whether it was not open before.
 

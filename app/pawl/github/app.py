@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from github import Auth
+from github.GithubException import GithubException
 from github.InstallationAuthorization import InstallationAuthorization
 from jwt.exceptions import PyJWTError
 
 from pawl.github.client import API, Connection, Identity, Pace, Repository, connect
-
-PERMISSIONS = {
-    "actions": "write",
-    "checks": "write",
-    "contents": "write",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-    "statuses": "read",
-}
-"""What Pawl needs on a repository; docs name the reason for each."""
+from pawl.github.grants import Grant
 
 
 @dataclass(frozen=True)
@@ -34,6 +25,7 @@ class Installation:
     suspended: bool = False
     everything: bool = False
     """Whether it covers all repositories of the account, those to come included."""
+    grant: Grant = field(default_factory=Grant)
 
 
 @dataclass(frozen=True)
@@ -51,22 +43,46 @@ class Delivery:
     repository: int | None
 
 
-class _NarrowAuth(Auth.AppInstallationAuth):
-    """An installation's token for one repository and no more permissions than Pawl needs.
+@dataclass(frozen=True)
+class _Granted:
+    """What one installation grants: as far as it was told, and asked anew."""
 
-    PyGithub renews it shortly before it expires, but cannot narrow it to a repository.
+    known: Callable[[], Grant]
+    ask: Callable[[], Grant]
+
+
+class _NarrowAuth(Auth.AppInstallationAuth):
+    """An installation's token for one repository, with what Pawl needs as far as it is granted, and no more.
+
+    PyGithub renews it shortly before it expires, but cannot narrow it to a repository. It is renewed too when more or
+    less is granted than before: a token keeps the permissions that it was made with.
     """
 
-    def __init__(self, app: Auth.AppAuth, installation: int, repository: str) -> None:
-        super().__init__(app, installation, PERMISSIONS)
-        self._repository = repository
+    def __init__(self, app: Auth.AppAuth, installation: int, repository: str, granted: _Granted) -> None:
+        super().__init__(app, installation)
+        self._repository, self._granted = repository, granted
+        self._permissions: dict[str, str] = {}
+
+    @property
+    def _is_expired(self) -> bool:
+        return super()._is_expired or self._permissions != self._granted.known().usable
 
     def _get_installation_authorization(self) -> InstallationAuthorization:
+        try:
+            return self._mint(self._granted.known().usable)
+        except GithubException as error:
+            if error.status != 422:
+                raise
+            # It grants less than was known: GitHub gives no token then, so that this one is the first.
+            return self._mint(self._granted.ask().usable)
+
+    def _mint(self, permissions: dict[str, str]) -> InstallationAuthorization:
         headers, data = self.requester.requestJsonAndCheck(
             "POST",
             f"/app/installations/{self.installation_id}/access_tokens",
-            input={"repositories": [self._repository], "permissions": PERMISSIONS},
+            input={"repositories": [self._repository], "permissions": permissions},
         )
+        self._permissions = permissions
         return InstallationAuthorization(self.requester, headers, data)
 
 
@@ -94,6 +110,7 @@ class App:
                 "Private keys on the App's settings page, from BEGIN to END"
             ) from None
         self._connection = Connection(connect(self._auth, api, self.pace))
+        self._grants: dict[int, Grant] = {}
 
     def __repr__(self) -> str:
         return f"App({self.id}, {self.api!r})"
@@ -114,16 +131,31 @@ class App:
             NotFound: the App is not installed there.
         """
         if installation is None:
-            installation = int(self._connection.send("GET", f"/repos/{name}/installation")[1]["id"])
-        auth = _NarrowAuth(self._auth, installation, name.split("/")[-1])
-        return Repository(Connection(connect(auth, self.api, self.pace)), name, self.identity)
+            found = self._connection.send("GET", f"/repos/{name}/installation")[1]
+            installation = int(found["id"])
+            self._learn(found)
+        granted = self._granted(installation)
+        auth = _NarrowAuth(self._auth, installation, name.split("/")[-1], granted)
+        return Repository(Connection(connect(auth, self.api, self.pace)), name, self.identity, granted.known)
+
+    def _granted(self, installation: int) -> _Granted:
+        def ask() -> Grant:
+            told = self._connection.send("GET", f"/app/installations/{installation}")[1]
+            return self._learn(told)
+
+        return _Granted(lambda: self._grants.get(installation, Grant()), ask)
+
+    def _learn(self, told: dict[str, Any]) -> Grant:
+        grant = self._grants[int(told["id"])] = Grant.read(told)
+        return grant
 
     def installations(self) -> Iterator[Installation]:
         """Every account that installed the App."""
         for item in self._connection.pages("/app/installations"):
             account = (item["account"] or {}).get("login", "")
             everything = item["repository_selection"] == "all"
-            yield Installation(item["id"], account, bool(item["suspended_at"]), everything)
+            suspended = bool(item["suspended_at"])
+            yield Installation(item["id"], account, suspended, everything, self._learn(item))
 
     def repositories(self, installation: int) -> Iterator[tuple[str, int]]:
         """Name (``owner/name``) and id of each repository of an installation, archived ones left out."""

@@ -27,6 +27,7 @@ from pawl.github.errors import (
     Unreachable,
     said,
 )
+from pawl.github.grants import Grant
 
 API = "https://api.github.com"
 API_VERSION = "2022-11-28"
@@ -197,15 +198,30 @@ class Connection:
 
 
 class Repository:
-    """One repository: requests by paths below ``/repos/{owner}/{name}/``."""
+    """One repository: requests by paths below ``/repos/{owner}/{name}/``.
 
-    def __init__(self, connection: Connection, name: str, identity: Identity) -> None:
+    Args:
+        connection: what sends them.
+        name: ``owner/name``.
+        identity: who Pawl is there.
+        grant: what Pawl may do there now; everything, as far as is known.
+    """
+
+    def __init__(
+        self, connection: Connection, name: str, identity: Identity, grant: Callable[[], Grant] = Grant
+    ) -> None:
         self.name, self.identity = name, identity
+        self._grant = grant
         self._connection = connection
         self._top = f"/repos/{name}"
 
     def __repr__(self) -> str:
         return f"Repository({self.name!r})"
+
+    @property
+    def grant(self) -> Grant:
+        """What Pawl may do there now."""
+        return self._grant()
 
     def get(self, path: str = "", **parameters: Any) -> Any:
         """Read."""

@@ -63,6 +63,12 @@ class Standing:
         self._told.pop(loop, None)  # the next look that succeeds writes the issue anew
         return issue is not None and issue.open and tell_trouble(self._view, issue, why)
 
+    def trouble_everywhere(self, why: str) -> bool:
+        """Say in the tracking issue of every loop why none can be looked at; whether that was news to any."""
+        self._told.clear()
+        told = [tell_trouble(self._view, issue, why) for issue in self._view.tracking() if issue.open]
+        return any(told)
+
 
 def tell_trouble(view: RepositoryView, issue: Issue, why: str) -> bool:
     """Put on top of a tracking issue why its loop cannot be looked at; whether that was news."""

@@ -349,7 +349,9 @@ class RepositoryView(Facets):
         return self._once("checks", ("run", check_run), read)
 
     def statuses(self, commit: str) -> tuple[Status, ...]:
-        """The last commit status of each context."""
+        """The last commit status of each context; none where the installation does not let them be read."""
+        if not self.client.grant.allows("statuses", "read"):
+            return ()
 
         def read() -> tuple[Status, ...]:
             found = self.client.pages(f"commits/{commit}/status", "statuses")

@@ -134,7 +134,14 @@ def authenticate(hub: Hub, header: str) -> Caller:
     if installation and installation["suspended_at"]:
         raise HubError(403, "This installation has been suspended")
     repos = token["repos"] if token["repos"] is not None else (installation or {}).get("repos", [])
-    return Caller(token["type"], token["login"], token["permissions"], tuple(repos), token["installation"])
+    permissions = token["permissions"]
+    if token["type"] == "installation" and installation:
+        # What the owner takes away, no token has any more; what is added, only new ones have.
+        given = installation["permissions"]
+        permissions = {
+            name: min(level, given.get(name, "none"), key=LEVELS.index) for name, level in permissions.items()
+        }
+    return Caller(token["type"], token["login"], permissions, tuple(repos), token["installation"])
 
 
 def _app_caller(hub: Hub, text: str) -> Caller:

@@ -342,12 +342,21 @@ class Hub:
                         other["id"] for other in self.repositories()
                         if other["id"] == repo["id"] or (everywhere and other["owner"] == repo["owner"])
                     ], "created_at": now, "updated_at": now,
-                    "suspended_at": None, "permissions": dict(permissions or self.app_fact["permissions"]),
+                    "suspended_at": None,
+                    "permissions": {"metadata": "read", **(permissions or self.app_fact["permissions"])},
                 },
                 key=repo["owner"],
             )  # fmt: skip
             self.events.installation(installation, "created")
             return int(installation["id"])
+
+    def grant(self, full_name: str, permissions: Mapping[str, str]) -> None:
+        """Let the owner of the installation that covers a repository grant these permissions, and no others."""
+        with self.store.transaction():
+            installation = self.installation_for(self.repository(full_name))
+            installation["permissions"] = {"metadata": "read", **permissions}
+            self.store.save(installation)
+            self.events.installation(installation, "new_permissions_accepted")
 
     def uninstall(self, full_name: str) -> None:
         """Remove the App from a repository; from the last one, the installation goes too."""

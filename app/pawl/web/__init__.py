@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from pawl.web.flood import SMALL, Flood, source_of
 from pawl.web.headers import guarded
+
+log = structlog.get_logger(__name__)
 
 MAX_BODY = 5 * 2**20
 """Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
+WRONG = "the signature does not match the body and the webhook secret"
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Door:
     status: Callable[[], Mapping[str, Any]]
     metrics: Callable[[], bytes]
     """Figures in Prometheus' text format."""
+    seconds: Callable[[], float] = time.monotonic
+    """Seconds that only go forward."""
 
 
 def create_app(door: Door) -> Flask:
@@ -44,15 +53,20 @@ def create_app(door: Door) -> Flask:
         )
     app = Flask("pawl")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    flood = Flood(door.seconds)
 
     @app.post("/webhooks")
     def webhooks() -> Response:
         """One delivery: signature before anything else, then one insert, then 202."""
+        source = source_of(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
+        if (wait := flood.wait(source)) and (request.content_length or 0) > SMALL:
+            return _later(wait)
         body = request.get_data(cache=False)
         if not signed(door.webhook_secret, body, request.headers.get("X-Hub-Signature-256", "")):
-            return _answer(
-                HTTPStatus.UNAUTHORIZED, "the signature does not match the body and the webhook secret"
-            )
+            wait, begins = flood.mistake(source)
+            if begins:
+                log.warning("deliveries with a wrong signature", source=source)
+            return _later(wait) if wait else _answer(HTTPStatus.UNAUTHORIZED, WRONG)
         event, guid = request.headers.get("X-GitHub-Event", ""), request.headers.get("X-GitHub-Delivery", "")
         if not event or not guid or len(guid) > 64 or len(event) > 64:
             return _answer(HTTPStatus.BAD_REQUEST, "X-GitHub-Event and X-GitHub-Delivery are required")
@@ -113,6 +127,13 @@ def signed(secret: str, body: bytes, signature: str) -> bool:
     """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
     wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
+
+
+def _later(wait: float) -> Response:
+    """Too many mistakes of one source. What was genuine and is lost here GitHub is asked for again."""
+    answer = _answer(HTTPStatus.TOO_MANY_REQUESTS, f"too many deliveries with a wrong signature; {WRONG}")
+    answer.headers["Retry-After"] = str(math.ceil(wait))
+    return answer
 
 
 def _answer(status: HTTPStatus, message: str) -> Response:

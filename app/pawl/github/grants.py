@@ -1,0 +1,63 @@
+"""What an installation grants Pawl, permission by permission: its owner may leave out any of them, at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+PERMISSIONS = {
+    "actions": "write",
+    "checks": "write",
+    "contents": "write",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "read",
+}
+"""What Pawl needs on a repository; docs name the reason for each."""
+DISPENSABLE = frozenset({"metadata", "statuses"})
+"""Permissions without which it works all the same: GitHub gives the first to every App, and does without the second."""
+_LEVELS = ("none", "read", "write", "admin")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The permissions of one installation."""
+
+    permissions: Mapping[str, str] = field(default_factory=lambda: dict(PERMISSIONS))
+    """Level by name, as GitHub tells it; what is not told is not granted."""
+    page: str = ""
+    """Where its owner changes them; empty where that is not known."""
+
+    @classmethod
+    def read(cls, installation: Mapping[str, Any]) -> Self:
+        """From an item of ``GET /app/installations``."""
+        return cls(dict(installation.get("permissions") or {}), str(installation.get("html_url") or ""))
+
+    @property
+    def usable(self) -> dict[str, str]:
+        """What a token may be asked for: what Pawl needs, as far as it is granted."""
+        levels = {name: min(needed, self._level(name), key=_rank) for name, needed in PERMISSIONS.items()}
+        return {name: level for name, level in levels.items() if level != "none"}
+
+    @property
+    def lacking(self) -> dict[str, str]:
+        """What Pawl needs, cannot do without, and is not granted."""
+        return {
+            name: level
+            for name, level in PERMISSIONS.items()
+            if name not in DISPENSABLE and not self.allows(name, level)
+        }
+
+    def allows(self, name: str, level: str) -> bool:
+        """Whether a permission reaches a level."""
+        return _rank(self._level(name)) >= _rank(level)
+
+    def _level(self, name: str) -> str:
+        level = self.permissions.get(name, "none")
+        return level if level in _LEVELS else "none"
+
+
+def _rank(level: str) -> int:
+    return _LEVELS.index(level)
