@@ -23,7 +23,10 @@ from pawl.core.ledger import LEDGER_BRANCH, Measured
 from pawl.core.measurement import Record, Request
 from pawl.localhub.faults import Faults
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # see faults_kit
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),  # see faults_kit
+    pytest.mark.timeout(900),  # two minutes and a half on a quiet machine; it starts thirteen processes
+]
 
 EXPERIMENTS, KILLS = 40, 12
 WRITES_BETWEEN = (15, 45)
