@@ -269,7 +269,7 @@ class World:
                 continue
             if check.request.number not in known | seen:
                 seen.add(check.request.number)
-                yield Calibrating(check.request.model_copy(update={"check_run": check.id}), job)
+                yield Calibrating(check.request.model_copy(update={"check_run": check.id}), job, check.status)
 
     def _orphans(self, concluded: set[int]) -> Iterator[Orphan]:
         """Jobs on heads that were replaced, as long as the ledger does not know what they ran."""

@@ -351,9 +351,14 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
 
 
 @pytest.mark.parametrize("lets_go", [True, False])
-def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(single: World, lets_go: bool) -> None:
+@pytest.mark.parametrize("key", ["1.1", "c2.1"])
+def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(
+    single: World, key: str, lets_go: bool
+) -> None:
     """GitHub may take a day to end such a job. Pawl wakes by itself, cancels it, and a minute later ends it by force."""
     hub, now = single.hub, datetime.now(UTC)
+    if key == "c2.1":
+        single.push({f"{LOOP}/data.txt": "another base, which has to be calibrated\n"})
     single.app.workers.wake_all()
     while not (waiting := hub.actions.acquire_job("bench")):
         single.look()
@@ -363,6 +368,7 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(single: World, l
     loops = single.app._repositories[NAME]
     loops._clock = lambda: now
     request = Request.model_validate_json(waiting["inputs"]["request"])
+    assert request.key == key
     wait = loops.asks_again_in()
     assert wait is not None
     assert longest_seconds(request) - 60 < wait <= longest_seconds(request) + 60
@@ -379,7 +385,9 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(single: World, l
         assert single.writes()[-1].endswith("/force-cancel")
     assert single.settle().once().outcomes() == MERGED
     (line,) = (line for line in single.lines() if isinstance(line, VerdictLine))
-    assert line.attempt == 2
+    assert line.attempt == (2 if key == "1.1" else 1)
+    failed = [line.ok for line in single.lines() if isinstance(line, CalibrationLine)]
+    assert failed == ([True] if key == "1.1" else [True, False, True])
 
 
 def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:

@@ -83,6 +83,8 @@ class _Decision(Moves):
                 self._calibrated(calibrating)
             elif self.snapshot.stop or (paused(self.snapshot) and calibrating.job.status == "queued"):
                 self.now.append(CancelJob(calibrating.job.id))
+            elif calibrating.job.status == "in_progress":
+                self.running(calibrating.request, calibrating)
         for orphan in self.snapshot.orphans:
             self.orphaned(orphan)
         yield from self.jobs

@@ -29,7 +29,7 @@ from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit
 from pawl.core.planning import LETTING_GO, deadline, estimate_seconds, experiment_request, resumed
 from pawl.core.policy import HoldReason, hold, paused, unpinned
-from pawl.core.snapshot import Attempt, Experiment, Orphan, Snapshot
+from pawl.core.snapshot import Attempt, Calibrating, Experiment, Orphan, Snapshot
 from pawl.core.states import SUPERSEDED_LABEL, State, recorded, state_of
 
 
@@ -121,16 +121,21 @@ class Moves:
             return
         if self.snapshot.stop:
             self.now.append(CancelJob(attempt.job.id))
-        elif attempt.status == "queued" and attempt.request is not None:
-            estimate = estimate_seconds(attempt.request)
-            job = attempt.job
-            began = self.snapshot.now
+        elif attempt.request is not None:
+            self.running(attempt.request, attempt)
+
+    def running(self, request: Request, attempt: Attempt | Calibrating) -> None:
+        """A job that runs: it is shown so once, and ended behind its deadline."""
+        job, now = attempt.job, self.snapshot.now
+        if job is None:
+            return
+        if attempt.status == "queued":
             self.now.append(
-                MarkMeasuring(attempt.check_run, job.id, job.url, attempt.request, estimate, began)
+                MarkMeasuring(job.check_run, job.id, job.url, request, estimate_seconds(request), now)
             )
-        elif (at := deadline(attempt)) is not None and self.snapshot.now >= at:
-            late = (self.snapshot.now - at).total_seconds()
-            self.now.append(CancelJob(attempt.job.id, force=late >= LETTING_GO))
+        elif (at := deadline(attempt)) is not None and now >= at:
+            late = (now - at).total_seconds()
+            self.now.append(CancelJob(job.id, force=late >= LETTING_GO))
 
     def _measured(self, experiment: Experiment, cut_short: str = "") -> None:
         attempt = experiment.attempt

@@ -9,7 +9,7 @@ from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_d
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
-from pawl.core.snapshot import Attempt, Experiment, Snapshot
+from pawl.core.snapshot import Attempt, Calibrating, Experiment, Snapshot
 
 AUDIT_EVERY = 10
 """Merges after which the branch is measured against its first baseline."""
@@ -143,7 +143,7 @@ def longest_seconds(request: Request) -> float:
     return SETTING_UP + (runs + spare) * (request.rules.budget + request.rules.grace)
 
 
-def deadline(attempt: Attempt) -> datetime | None:
+def deadline(attempt: Attempt | Calibrating) -> datetime | None:
     """When a job that runs must have ended: behind it the runner is gone, or the job hangs; none where none runs."""
     if attempt.began is None or attempt.request is None or attempt.job is None:
         return None
@@ -154,7 +154,8 @@ def deadline(attempt: Attempt) -> datetime | None:
 
 def next_deadline(snapshot: Snapshot) -> datetime | None:
     """The next moment at which a job of the loop is overdue, or is to be ended without its record."""
-    times = [deadline(each.attempt) for each in snapshot.experiments if each.attempt is not None]
+    jobs: list[Attempt | Calibrating] = [each.attempt for each in snapshot.experiments if each.attempt]
+    times = [deadline(each) for each in (*jobs, *snapshot.calibrating)]
     steps = [at + timedelta(seconds=wait) for at in times if at is not None for wait in (0.0, LETTING_GO)]
     return min((at for at in steps if at > snapshot.now), default=None)
 

@@ -132,6 +132,10 @@ class Calibrating:
 
     request: Request
     job: Job
+    status: JobStatus = "queued"
+    """Of its check run."""
+    began: datetime | None = None
+    """When Pawl first saw the job run; none before."""
 
 
 @dataclass(frozen=True)

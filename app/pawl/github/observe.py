@@ -303,7 +303,7 @@ class _Look:
                 continue
             started.add(job.key.split(".")[0])
             request = request.model_copy(update={"check_run": check.id})
-            yield Calibrating(request, self._with_record(job))
+            yield Calibrating(request, self._with_record(job), check.status, check.began)
 
     def _orphans(self, experiments: tuple[Experiment, ...]) -> Iterator[Orphan]:
         """Jobs on heads that are none any more, of experiments that are not over.
