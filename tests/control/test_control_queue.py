@@ -152,7 +152,7 @@ def test_one_look_at_a_time_in_the_calling_thread(queue: LookQueue) -> None:
 
 
 def test_a_look_that_fails_is_tried_again_ever_later(queue: LookQueue, clock: Clock) -> None:
-    workers = Workers(queue, Looks(failures=12), list)
+    workers = Workers(queue, Looks(failures=12), list, jitter=lambda: 1.0)
     queue.wake("a")
     waits = []
     while workers.run_next():
@@ -165,6 +165,22 @@ def test_a_look_that_fails_is_tried_again_ever_later(queue: LookQueue, clock: Cl
         else:
             break
     assert waits == [min(LONGEST_RETRY, FIRST_RETRY * 2**n) for n in range(12)]
+
+
+def test_what_failed_together_is_not_tried_again_together(queue: LookQueue, clock: Clock) -> None:
+    draws = iter((0.0, 1.0))
+    looks = Looks(failures=2)
+    workers = Workers(queue, looks, list, jitter=lambda: next(draws))
+    queue.wake("a")
+    queue.wake("b")
+    assert workers.run_next()
+    assert workers.run_next()
+    clock.now += FIRST_RETRY / 2
+    assert workers.run_next()
+    assert not workers.run_next()
+    clock.now += FIRST_RETRY / 2
+    assert workers.run_next()
+    assert looks.seen == ["a", "b", "a", "b"]
 
 
 def test_a_look_that_succeeds_forgets_its_failures(queue: LookQueue, clock: Clock) -> None:

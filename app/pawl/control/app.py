@@ -81,6 +81,8 @@ class PawlApp:
         """Installations on everything an account has: nobody picked a repository there."""
         self._grants: dict[int, Grant] = {}
         """What each installation grants, as it was last told."""
+        self._waits: dict[int, float] = {}
+        """Until when nothing is asked of GitHub through an installation (0: as the App itself), in this process' seconds."""
         self._rounds = 0
         self._guard = threading.Lock()
         self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
@@ -156,12 +158,13 @@ class PawlApp:
         """What the timer wakes; each view is read afresh then, since a webhook may have been lost.
 
         Repositories without a loop can be a thousand, and all of them share their installation's requests for an hour.
+        Where few of those are left, they are for what webhooks tell of.
         """
         with self._guard:
             due = {
                 name: loops
                 for name, loops in self._repositories.items()
-                if not loops.idle or self._rounds % IDLE_ROUNDS == 0
+                if (not loops.idle or self._rounds % IDLE_ROUNDS == 0) and not loops.view.client.scarce_until
             }
             self._rounds += 1
         for loops in due.values():
@@ -184,6 +187,21 @@ class PawlApp:
                 raise
 
     def _one_look(self, key: str) -> float | None:
+        """One look, unless GitHub has said to wait: who goes on asking meanwhile is shut out for longer."""
+        with self._guard:
+            installation = self._installed[key][0] if key in self._installed else 0
+        now = self._seconds()
+        if (wait := self._waits.get(installation, now) - now) > 0:
+            return wait
+        try:
+            return self._see_to(key)
+        except RateLimited as limited:
+            wait = max(1.0, limited.retry_at - self._clock().timestamp())
+            self._waits[installation] = now + wait
+            log.warning("rate limited", repository=key, retry_in=round(wait))
+            return wait
+
+    def _see_to(self, key: str) -> float | None:
         if key == INSTALLATIONS:
             self._find_repositories()
             self._ask_again()
@@ -200,10 +218,6 @@ class PawlApp:
                     )
         except ConfigError as error:
             log.warning("configuration cannot be used", repository=key, why=str(error))
-        except RateLimited as limited:
-            wait = max(1.0, limited.retry_at - self._clock().timestamp())
-            log.warning("rate limited", repository=key, retry_in=round(wait))
-            return wait
         except (NotFound, Forbidden):
             # Uninstalled, suspended, renamed, archived or deleted: ask which repositories there are.
             self.queue.wake(INSTALLATIONS)

@@ -119,7 +119,7 @@ class RepositoryLoops:
     def asks_again_in(self) -> float | None:
         """Seconds until something is due that nobody announces, a proposer or a job that is overdue; none if nothing is."""
         now = self._clock()
-        times = [self._rests.next_at(now), *self._deadlines.values()]
+        times = [self._rests.next_at(now), self._scarce_until(), *self._deadlines.values()]
         at = min((at for at in times if at is not None), default=None)
         return max(0.0, (at - now).total_seconds()) if at is not None else None
 
@@ -279,10 +279,23 @@ class RepositoryLoops:
             snapshot,
             now=self._clock(),
             proposing=self._thinker.busy(loop),
-            proposer_rests=self._rests.notice(snapshot, self._clock()),
+            proposer_rests=self._rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),
             asks=(*snapshot.asks, *asks_of(self._presses, snapshot, self.view)),
             unread="" if self.view.client.grant.allows("statuses", "read") else UNREAD,
+        )
+
+    def _scarce_until(self) -> datetime | None:
+        at = self.view.client.scarce_until
+        return datetime.fromtimestamp(at, UTC) if at else None
+
+    def _scarce(self) -> str:
+        """Why no proposal is asked for where GitHub lets few more requests be sent; empty where there are enough."""
+        at = self._scarce_until()
+        return (
+            f"few requests to GitHub are left until {at:%H:%M} UTC, and what is begun needs them"
+            if at
+            else ""
         )
 
     def _apply(self, action: Action, snapshot: Snapshot) -> bool:

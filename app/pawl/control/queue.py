@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
-"""Seconds before a look that failed is tried again: doubled each time, up to the longest."""
+"""Seconds before a look that failed is tried again: doubled each time, up to the longest, less up to a half."""
 
 
 class Scheduler(Protocol):
@@ -99,6 +100,7 @@ class Workers:
         known: every repository there is, for the timer.
         count: threads.
         every: seconds between two rounds of the timer.
+        jitter: a number from 0 to 1, another one each time: what failed together is not tried again together.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Workers:
         known: Callable[[], Iterable[str]],
         count: int = 4,
         every: float = 300.0,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._jitter = jitter
         self._queue, self._look, self._known, self._every = queue, look, known, every
         self._stopped = threading.Event()
         self._failures: dict[str, int] = {}
@@ -152,8 +156,9 @@ class Workers:
             self._failures.pop(key, None)
         except Exception:
             self._failures[key] = failures = self._failures.get(key, 0) + 1
-            again = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (failures - 1))
-            log.exception("look failed", repository=key, retry_in=again)
+            longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
+            again = longest * (0.5 + self._jitter() / 2)
+            log.exception("look failed", repository=key, retry_in=round(again, 1))
         finally:
             self._queue.done(key)
         if again is not None:

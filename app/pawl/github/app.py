@@ -12,6 +12,7 @@ from github.GithubException import GithubException
 from github.InstallationAuthorization import InstallationAuthorization
 from jwt.exceptions import PyJWTError
 
+from pawl.github.budget import Budget
 from pawl.github.client import API, Connection, Identity, Pace, Repository, connect
 from pawl.github.grants import Grant
 
@@ -111,6 +112,7 @@ class App:
             ) from None
         self._connection = Connection(connect(self._auth, api, self.pace))
         self._grants: dict[int, Grant] = {}
+        self._budgets: dict[int, Budget] = {}
 
     def __repr__(self) -> str:
         return f"App({self.id}, {self.api!r})"
@@ -136,7 +138,9 @@ class App:
             self._learn(found)
         granted = self._granted(installation)
         auth = _NarrowAuth(self._auth, installation, name.split("/")[-1], granted)
-        return Repository(Connection(connect(auth, self.api, self.pace)), name, self.identity, granted.known)
+        budget = self._budgets.setdefault(installation, Budget())
+        connection = Connection(connect(auth, self.api, self.pace), budget)
+        return Repository(connection, name, self.identity, granted.known)
 
     def _granted(self, installation: int) -> _Granted:
         def ask() -> Grant:

@@ -17,6 +17,7 @@ from github.Requester import Requester
 from requests.utils import parse_header_links
 
 from pawl import __version__
+from pawl.github.budget import Budget
 from pawl.github.errors import (
     Conflict,
     Forbidden,
@@ -28,6 +29,7 @@ from pawl.github.errors import (
     said,
 )
 from pawl.github.grants import Grant
+from pawl.github.remembered import Remembered
 
 API = "https://api.github.com"
 API_VERSION = "2022-11-28"
@@ -117,11 +119,26 @@ class Identity:
 
 
 class Connection:
-    """Requests by absolute path, with GitHub's answers as values and its refusals as `GitHubError`."""
+    """Requests by absolute path, with GitHub's answers as values and its refusals as `GitHubError`.
 
-    def __init__(self, requester: Requester, clock: Callable[[], float] = time.time) -> None:
+    Reads that were answered before ask only for what has changed since.
+
+    Args:
+        requester: what sends them.
+        budget: where it is kept how many more may be sent.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        requester: Requester,
+        budget: Budget | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._requester = requester
+        self.budget = budget or Budget()
         self._clock = clock
+        self._remembered = Remembered()
 
     def send(self, verb: str, path: str, body: Any = None, **parameters: Any) -> tuple[dict[str, Any], Any]:
         """One request: the answer's headers (names in lower case), and its JSON.
@@ -132,9 +149,12 @@ class Connection:
             GitHubError: one of its classes, for every answer from 400 on and for none at all.
         """
         doing = f"{verb} {path.split('?')[0]}"
+        known = self._remembered.find(path, parameters) if verb == "GET" else None
+        asked = {"If-None-Match": known.etag} if known else {}
         try:
-            headers, data = self._requester.requestJsonAndCheck(verb, path, parameters=parameters, input=body)
+            headers, data = self._requester.requestJsonAndCheck(verb, path, parameters, asked, body)
         except GithubException as error:
+            self.budget.note(error.headers or {})
             self._raise(error, doing)
         except requests.RequestException as error:
             raise Unreachable(0, type(error).__name__, doing) from error
@@ -148,6 +168,11 @@ class Connection:
         ):
             # A write to a repository that was renamed: PyGithub takes the redirect for an answer.
             raise NotFound(307, "the repository has another name now", doing)
+        self.budget.note(headers)
+        if known and data is None:  # 304
+            return known.headers, known.data
+        if verb == "GET":
+            self._remembered.keep(path, parameters, headers, data)
         return headers, data
 
     def pages(self, path: str, key: str = "", **parameters: Any) -> Iterator[Any]:
@@ -222,6 +247,11 @@ class Repository:
     def grant(self) -> Grant:
         """What Pawl may do there now."""
         return self._grant()
+
+    @property
+    def scarce_until(self) -> float:
+        """Until when few more requests may be sent, in seconds since 1970; 0 if there are enough."""
+        return self._connection.budget.scarce_until
 
     def get(self, path: str = "", **parameters: Any) -> Any:
         """Read."""

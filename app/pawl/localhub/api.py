@@ -300,13 +300,13 @@ class Api:
             self._used.clear()
         if path != "/rate_limit":
             key = f"{caller.kind}:{caller.installation or caller.login}"
-            if self._used.get(key, 0) >= self.hub.rate_limit:
+            if self._used.get(key, 0) + self.hub.rate_spent >= self.hub.rate_limit:
                 raise HubError(403, "API rate limit exceeded for installation.")
             self._used[key] = self._used.get(key, 0) + 1
 
     def used(self, caller: Caller) -> int:
         """Requests that counted against a caller's limit."""
-        return self._used.get(f"{caller.kind}:{caller.installation or caller.login}", 0)
+        return self._used.get(f"{caller.kind}:{caller.installation or caller.login}", 0) + self.hub.rate_spent
 
     def _page(self, listing: Listing, call: Call) -> Reply:
         def number(name: str, default: int) -> int:
@@ -355,7 +355,10 @@ class Api:
         key = f"{caller.kind}:{caller.installation or caller.login}"
         if response.status_code == 304:
             self._used[key] = max(0, self._used.get(key, 1) - 1)
-        used, reset = self._used.get(key, 0), int(self.hub.clock()) // 3600 * 3600 + 3600
+        used, reset = (
+            self._used.get(key, 0) + self.hub.rate_spent,
+            int(self.hub.clock()) // 3600 * 3600 + 3600,
+        )
         response.headers.extend({
             "X-GitHub-Request-Id": hashlib.sha256(f"{path}{used}{self.hub.clock()}".encode()).hexdigest()[:16].upper(),
             "X-GitHub-Media-Type": "github.v3; format=json",

@@ -75,6 +75,7 @@ class Hub:
         self.url = "http://127.0.0.1:0"
         self.api_url = self.url + "/api/v3"
         self.rate_limit = 5000
+        self.rate_spent = 0  # requests of this hour that every caller has made elsewhere
         self.faults = Faults()
         self.unknown_routes: list[tuple[str, str]] = []
         self.request_log: deque[Exchange] = deque(maxlen=100_000)
