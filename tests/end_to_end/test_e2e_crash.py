@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ class Serving:
             "PAWL_SECONDS_BETWEEN_WRITES": "0",
         }
         self._log, self._chance = home / "serve.log", chance
+        self._changed = world.hub.store.changed
         self.kills = 0
         self._writes_left = 0
         self.start()
@@ -67,6 +69,13 @@ class Serving:
         command = [sys.executable, "-m", "pawl", "serve"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        threading.Thread(target=self._mourn, args=(self.process,), daemon=True).start()
+
+    def _mourn(self, process: subprocess.Popen[bytes]) -> None:
+        """Its end is a change that the test waits for, too: a killed process writes nothing that would wake it."""
+        process.wait()
+        with self._changed:
+            self._changed.notify_all()
 
     def wrote(self) -> None:
         """It has made a write, of which it gets no answer if this was its last one."""
