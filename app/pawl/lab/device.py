@@ -94,6 +94,27 @@ def _nvml() -> Any:
     return pynvml
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of this machine."""
+
+    index: int
+    uuid: str
+    name: str
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs of this machine, as NVIDIA's driver numbers them; none where there is no driver."""
+    nvml = _nvml()
+    if nvml is None:
+        return ()
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    return tuple(
+        Gpu(index, str(nvml.nvmlDeviceGetUUID(handle)), str(nvml.nvmlDeviceGetName(handle)))
+        for index, handle in enumerate(handles)
+    )
+
+
 def _take_gpu(locks: Path, held: list[int]) -> tuple[str, str]:
     nvml = _nvml()
     if nvml is None:
