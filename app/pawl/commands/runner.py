@@ -40,7 +40,7 @@ class Wish:
     gpus: str = ""
     """Indices, separated by commas; empty: all there are."""
     token_file: Path = Path("/etc/pawl/runner-token")
-    program: Path = Path("/opt/actions-runner")
+    program: Path = Path("/var/lib/pawl-runner/program")
     state: Path = Path("/var/lib/pawl-runner")
     runner_user: str = "pawl-runner"
     job_user: str = "pawl-job"
