@@ -459,6 +459,18 @@ def runner_check(
         fail(error)
 
 
+@runner.command(name="prune")
+def runner_prune(
+    state: StateFolder = Path("/var/lib/pawl-runner"),
+    days: Annotated[int, typer.Option(min=7, help="Keep what was used within so many days.")] = 14,
+) -> None:
+    """Remove setups and built images that no job has used for long. Runners may work meanwhile."""
+    from pawl.commands.runner import prune
+
+    for line in prune(state, days):
+        typer.echo(line)
+
+
 @app.command(hidden=True)
 def action() -> None:
     """What the Action calls: its inputs are in the environment."""

@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,12 +17,14 @@ import typer
 
 from pawl.control.errors import SettingsError
 from pawl.control.settings import api_address
+from pawl.core.config_file import ConfigError
 from pawl.github import runners
 from pawl.github.app import Token
 from pawl.github.client import API, Repository
 from pawl.github.errors import GitHubError
 from pawl.lab.device import gpus
-from pawl.runner import facts
+from pawl.lab.kept import prune_images, prune_setups
+from pawl.runner import facts, images
 from pawl.runner.credential import read_token
 from pawl.runner.enclosure import Grounds, User
 from pawl.runner.errors import Unfit
@@ -88,6 +90,10 @@ def up(wish: Wish, environment: Mapping[str, str]) -> int:
     if why := facts.program(wish.program) or facts.walls():
         raise Unfit(why)
     grounds.prepare([slot.index for slot in slots])
+    try:
+        images.fetch(runners.pinned_images(client), _say)
+    except (ConfigError, GitHubError) as error:
+        _say(f"images were not fetched: {error}")
     means = Means(client, grounds, time.time, _Chance(), _say)
     why = Supervisor(socket.gethostname(), slots, means).run()
     if why:
@@ -128,6 +134,27 @@ def check(wish: Wish, environment: Mapping[str, str], as_json: bool) -> int:
         for finding in findings:
             typer.echo(f"{finding.level:8} {finding.about}: {finding.message}")
     return 1 if any(finding.level == "problem" for finding in findings) else 0
+
+
+def prune(state: Path, days: int) -> Iterator[str]:
+    """Remove setups and images that no job has used for so many days; gives a line for each."""
+    import docker
+    from docker.errors import DockerException
+
+    before = time.time() - days * 86_400
+    for digest in prune_setups(state / "cache" / "pawl", before):
+        yield f"removed the setup {digest[:12]}"
+    try:
+        client = docker.from_env(timeout=120)
+    except (DockerException, OSError):
+        return  # without an engine there are no images
+    try:
+        for name in prune_images(client, before):
+            yield f"removed the image {name}"
+    except (DockerException, OSError) as error:
+        yield f"images were left: {error}"
+    finally:
+        client.close()
 
 
 def client_for(wish: Wish, environment: Mapping[str, str]) -> Repository:

@@ -6,10 +6,13 @@ machine's own (docs/runner-hardening.md). Source: GitHub's REST reference, self-
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pawl.core.config import CONFIG_PATH
+from pawl.core.config_file import parse_config
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound, Unprocessable
 from pawl.messages.labels import TRACKING
@@ -75,6 +78,22 @@ def remove(client: Repository, runner: int) -> bool:
 def is_private(client: Repository) -> bool:
     """Whether only people who were let in can read the repository."""
     return bool(client.get()["private"])
+
+
+def pinned_images(client: Repository) -> tuple[str, ...]:
+    """The images that the repository's loops name by digest, as its rules stand.
+
+    Raises:
+        ConfigError: the rules cannot be read.
+        GitHubError: GitHub refuses, or does not answer.
+    """
+    try:
+        told = client.get(f"contents/{CONFIG_PATH}")
+    except NotFound:
+        return ()
+    text = base64.b64decode(told.get("content") or "").decode("utf-8", errors="replace")
+    images = [loop.run.image or "" for loop in parse_config(text).loops.values()]
+    return tuple(dict.fromkeys(image for image in images if "@sha256:" in image))
 
 
 class HealthComment:

@@ -86,7 +86,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         "disk",
         f"{facts.free / 1e9:.0f} GB are free"
         + (
-            "; images and setups want 20 GB: docker image prune removes unused ones"
+            "; images and setups want 20 GB: `pawl runner prune` removes old ones"
             if facts.free < FREE
             else ""
         ),
