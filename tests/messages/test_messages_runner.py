@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from test_messages_pages import page
 
+from pawl.control.library import is_direction
 from pawl.messages.runner import MARKER, Health, Place, runner_health, runner_marker
 
 LABELS = ("self-hosted", "pawl", "gpu", "pawl-h100")
@@ -18,3 +19,10 @@ def test_how_runners_are() -> None:
     page("runner.md", text)
     assert text.startswith(runner_marker("box"))
     assert runner_marker("box").startswith(MARKER)
+
+
+def test_a_report_is_no_direction_for_proposers() -> None:
+    """The token may be a person's who can write, and that person's comments are read by proposers."""
+    assert not is_direction(runner_health(Health("box", "now", "takes jobs", [])))
+    assert not is_direction("/pawl status")
+    assert is_direction("Try smaller steps")

@@ -114,11 +114,16 @@ class RepositoryLibrary:
         return tuple(
             Direction(str(item["user"]["login"]), str(item["body"] or ""), str(item["created_at"]))
             for item in told
-            if not str(item["body"] or "").lstrip().startswith(("/pawl", RUNNER))
+            if is_direction(str(item["body"] or ""))
         )
 
     def _text(self, sha: str) -> str:
         return _asked(lambda: self._reading.blob(sha)).decode("utf-8", errors="replace")[:TRACE_LIMIT]
+
+
+def is_direction(comment: str) -> bool:
+    """Whether a comment on a tracking issue says something to proposers: commands and reports of machines do not."""
+    return not comment.lstrip().startswith(("/pawl", RUNNER))
 
 
 class _Texts(Mapping[str, str]):
