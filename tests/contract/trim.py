@@ -116,6 +116,9 @@ GET {R}/actions/artifacts
 GET {R}/actions/artifacts/{{artifact_id}}
 GET {R}/actions/artifacts/{{artifact_id}}/{{archive_format}}
 GET {R}/actions/runners
+POST {R}/actions/runners/generate-jitconfig
+GET {R}/actions/runners/{{runner_id}}
+DELETE {R}/actions/runners/{{runner_id}}
 """.split("\n")
 
 WEBHOOKS = [

@@ -22,6 +22,7 @@ PAGES = (
     "app.md",
     "agents.md",
     "github-assumptions.md",
+    "runner-hardening.md",
 )
 
 
@@ -112,7 +113,11 @@ def test_commands_that_are_shown_exist() -> None:
     assert shown
     for page, command, words in shown:
         assert command in commands, f"{page}: pawl {command}"
-        options = {option for parameter in commands[command].params for option in parameter.opts}
+        found, rest = commands[command], words.split()
+        if hasattr(found, "commands") and rest:  # a group, like `pawl runner check`
+            assert rest[0] in found.commands, f"{page}: pawl {command} {rest[0]}"
+            found = found.commands[rest[0]]
+        options = {option for parameter in found.params for option in parameter.opts}
         used = set(re.findall(r"--[a-z-]+", words))
         assert used <= options, f"{page}: pawl {command} has no {used - options}"
 

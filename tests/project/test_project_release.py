@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,14 @@ def test_what_disagrees_is_named(tmp_path: Path, tag: str, said: str) -> None:
     assert done.returncode == 1
     assert said in done.stderr
     assert not (tmp_path / "notes.md").exists()
+
+
+def test_every_image_of_pawl_itself_is_built_tried_pushed_and_attested() -> None:
+    """The experiments' images are bases that users build with their own packages, and are not published."""
+    root = SCRIPT.parents[1]
+    text = (root / ".github" / "workflows" / "release.yml").read_text()
+    for file, image in (("app", "pawl"), ("runner", "pawl-runner")):
+        assert (root / "docker" / f"{file}.Dockerfile").is_file()
+        assert f'--file docker/{file}.Dockerfile --tag "{image}:$VERSION"' in text
+        assert re.search(rf'test "\$\(docker run .*"{image}:\$VERSION" --version\)" = "\$VERSION"', text)
+        assert f"subject-digest: ${{{{ steps.image.outputs.{image}-digest }}}}" in text

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,50 +14,21 @@ from requests.adapters import HTTPAdapter
 from ruamel.yaml import YAML
 from urllib3.util import Retry
 
+import image_kit
 from pawl.localhub import Hub, HubServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 TAG = "pawl-app-test:latest"
-BUILDS = ("pip", "setuptools", "hatchling")
-"""What a build needs beside the packages themselves; pip too, which the base made from Debian packages lacks."""
 
 
 @pytest.fixture(scope="module")
 def image(docker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The image, from a checkout with every package beside it: no container here reaches an index."""
     context = tmp_path_factory.mktemp("context")
-    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, capture_output=True, check=True, text=True).stdout.split("\0"):
-        if (ROOT / name).is_file():
-            (context / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, context / name)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    wheels = [
-        "wheel",
-        "--quiet",
-        "--wheel-dir",
-        str(context / "wheels"),
-        "--constraint",
-        ".ci/constraints.txt",
-    ]
-    subprocess.run([*pip, *wheels, f"{ROOT}[app,llm,search]", *BUILDS], check=True, cwd=ROOT)
-    (wheel,) = (context / "wheels").glob("pip-*.whl")
-    client = docker.from_env(timeout=300)
-    try:
-        arguments = {
-            "BASE": docker_image,
-            "PIP": f"python3 wheels/{wheel.name}/pip",
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": "wheels",
-        }
-        client.images.build(
-            path=str(context), dockerfile="docker/app.Dockerfile", tag=TAG, buildargs=arguments, rm=True
-        )
-        yield TAG
-        client.images.remove(TAG, force=True)
-    finally:
-        client.close()
+    image_kit.build("app.Dockerfile", TAG, docker_image, "app,llm,search", context)
+    yield TAG
+    image_kit.remove(TAG)
 
 
 @pytest.fixture

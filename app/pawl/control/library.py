@@ -16,6 +16,7 @@ from pawl.github.errors import GitHubError, NotFound, Unobservable
 from pawl.github.library import FILE_LIMIT, Reading
 from pawl.github.objects import Objects
 from pawl.github.view import RepositoryView
+from pawl.messages.runner import MARKER as RUNNER
 from pawl.meta.failures import failure_of
 from pawl.meta.proposer import Detail, Direction, NotThere
 
@@ -105,7 +106,7 @@ class RepositoryLibrary:
         return _Texts({path.removesuffix(".json"): sha for path, sha in below.items()}, self)
 
     def directions(self) -> tuple[Direction, ...]:
-        """What people with write access have asked for, oldest first. Commands to Pawl are none."""
+        """What people with write access have asked for, oldest first. Commands and runners' reports are none."""
         tracking = self._snapshot.tracking
         if tracking is None:
             return ()
@@ -113,11 +114,16 @@ class RepositoryLibrary:
         return tuple(
             Direction(str(item["user"]["login"]), str(item["body"] or ""), str(item["created_at"]))
             for item in told
-            if not str(item["body"] or "").lstrip().startswith("/pawl")
+            if is_direction(str(item["body"] or ""))
         )
 
     def _text(self, sha: str) -> str:
         return _asked(lambda: self._reading.blob(sha)).decode("utf-8", errors="replace")[:TRACE_LIMIT]
+
+
+def is_direction(comment: str) -> bool:
+    """Whether a comment on a tracking issue says something to proposers: commands and reports of machines do not."""
+    return not comment.lstrip().startswith(("/pawl", RUNNER))
 
 
 class _Texts(Mapping[str, str]):

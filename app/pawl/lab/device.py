@@ -94,6 +94,41 @@ def _nvml() -> Any:
     return pynvml
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of this machine."""
+
+    index: int
+    uuid: str
+    name: str
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs of this machine, as NVIDIA's driver numbers them; none where there is no driver."""
+    nvml = _nvml()
+    if nvml is None:
+        return ()
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    return tuple(
+        Gpu(index, str(nvml.nvmlDeviceGetUUID(handle)), str(nvml.nvmlDeviceGetName(handle)))
+        for index, handle in enumerate(handles)
+    )
+
+
+def crowded_gpus() -> tuple[tuple[str, bool, bool, int], ...]:
+    """Of each GPU its name, whether it stays set up between processes, whether heat or power slows it, and who uses it."""
+    nvml, found = _nvml(), []
+    for gpu in gpus():
+        handle = nvml.nvmlDeviceGetHandleByUUID(gpu.uuid)
+        persistent, slowed, users = True, False, 0
+        with contextlib.suppress(nvml.NVMLError):  # not every kind of GPU tells everything
+            persistent = bool(nvml.nvmlDeviceGetPersistenceMode(handle))
+            slowed = bool(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & ~_IDLE_OR_CHOSEN)
+            users = len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+        found.append((gpu.name, persistent, slowed, users))
+    return tuple(found)
+
+
 def _take_gpu(locks: Path, held: list[int]) -> tuple[str, str]:
     nvml = _nvml()
     if nvml is None:

@@ -42,7 +42,10 @@ def image_for(client: DockerClient, rules: Loop, overlay: Overlay, folder: Folde
         name = f"pawl-{sha256(canonical_json([content, fixed_inputs(overlay.entries, rules)]))[:32]}"
     try:
         try:
-            return str(client.images.get(name).id)
+            found = client.images.get(name)
+            if dockerfile:
+                found.tag(name)  # the engine notes when: `lab.kept` removes what has not been used for long
+            return str(found.id)
         except ImageNotFound:
             if not dockerfile:
                 client.images.pull(name)

@@ -68,6 +68,7 @@ class Setups:
         prepared = Prepared(digest, *self._mounts(kind, place, writable=False))
         done = place / "done.json"
         if done.exists():
+            done.touch()  # `lab.kept` removes what has not been used for long
             return prepared
         with locked(self.cache / "locks" / f"setup-{digest}", self.stop):
             if not done.exists():

@@ -214,7 +214,8 @@ class Actions:
         wanted = set(runner["labels"])
 
         def matching() -> Fact | None:
-            waiting = self.hub.store.all("queue")
+            served = runner["repo"]  # None: every repository's
+            waiting = self.hub.store.all("queue", served)
             return next((entry for entry in waiting if set(entry["labels"]) <= wanted), None)
 
         with self.hub.store.changed:
@@ -295,6 +296,7 @@ class Actions:
             job = self._job(job_id)
             if job["status"] != "completed":
                 self._finish(self._repo_of(job), job, conclusion)
+                self.hub.jit.served(job["runner"])
 
     def lost_jobs(self, runner_name: str) -> list[dict[str, Any]]:
         """Jobs a runner took and never completed, as assignments."""

@@ -17,6 +17,7 @@ from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.events import Events
 from pawl.localhub.faults import Faults
 from pawl.localhub.gitstore import GitStore, moment
+from pawl.localhub.jit import JitRunners
 from pawl.localhub.pulls import Pulls
 from pawl.localhub.refs import Refs
 from pawl.localhub.residence import Residence
@@ -89,6 +90,7 @@ class Hub:
         self.refs = Refs(self)
         self.checks = Checks(self)
         self.actions = Actions(self)
+        self.jit = JitRunners(self)
         self.residence = Residence(self)
         self.app_fact = self.store.find("app", "app") or self._register_app(private_key_pem or _new_key())
 

@@ -264,7 +264,27 @@ def download(call: Call) -> Reply:
 @route("GET", R + "/actions/runners", "administration:read")
 def runners(call: Call) -> Listing:
     """Self-hosted runners."""
-    return Listing(call.hub.store.all("runner"), call.hub.shapes.runner, "runners")
+    return Listing(call.hub.jit.runners(call.repo), call.hub.shapes.runner, "runners")
+
+
+@route("POST", R + "/actions/runners/generate-jitconfig", "administration:write")
+def generate_jitconfig(call: Call) -> Reply:
+    """A runner that may connect once, with what its program is handed."""
+    runner, encoded = call.hub.jit.register(call.repo, call.body)
+    return Reply(201, {"runner": call.hub.shapes.runner(runner), "encoded_jit_config": encoded})
+
+
+@route("GET", R + "/actions/runners/<int:runner_id>", "administration:read")
+def one_runner(call: Call) -> Json:
+    """One self-hosted runner."""
+    return call.hub.shapes.runner(call.hub.jit.runner(call.repo, int(call.args["runner_id"])))
+
+
+@route("DELETE", R + "/actions/runners/<int:runner_id>", "administration:write")
+def delete_runner(call: Call) -> Reply:
+    """Forget a runner that has no job."""
+    call.hub.jit.remove(call.repo, int(call.args["runner_id"]))
+    return Reply(204)
 
 
 def link(hub: Any, key: str) -> bytes | None:

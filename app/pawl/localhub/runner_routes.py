@@ -21,8 +21,13 @@ def runner_routes(hub: Hub) -> flask.Blueprint:
         body = flask.request.get_json()
         return hub.shapes.runner(hub.actions.register_runner(body["name"], body.get("labels", [])))
 
+    @routes.post("/runners/<name>/connect")
+    def connect(name: str) -> Any:
+        return hub.shapes.runner(hub.jit.connect(name, flask.request.get_json()["key"]))
+
     @routes.post("/runners/<name>/acquire")
     def acquire(name: str) -> Any:
+        hub.jit.admit(name, flask.request.headers.get("X-Runner-Key", ""))
         wait = min(float(flask.request.args.get("timeout", 0)), _MAX_WAIT_SECONDS)
         return hub.actions.acquire_job(name, wait) or ("", 204)
 

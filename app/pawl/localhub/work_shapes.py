@@ -280,10 +280,11 @@ class WorkShapes(Shapes):
         """A self-hosted `runner`."""
         labels: list[Json] = [{"name": name, "type": "custom"} for name in runner["labels"]]
         busy: Any = any(
-            job["runner"] == runner["name"] and job["status"] == "in_progress"
+            job["runner"] == runner["name"] and job["status"] != "completed"
             for job in self.hub.store.all("job")
         )
         return {
-            "id": runner["id"], "name": runner["name"], "os": "linux", "status": "online", "busy": busy,
+            "id": runner["id"], "name": runner["name"], "os": "linux", "busy": busy,
+            "status": "online" if runner.get("online", True) else "offline",
             "labels": labels, "runner_group_id": 1,
         }  # fmt: skip
