@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pawl.core.actions import (
     Action,
@@ -37,6 +40,16 @@ TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE,
 """Commands that are answered by a comment also where they are obeyed; the others show what they did."""
 
 
+PER_HOUR = 20
+"""Commands of one person that a loop answers in an hour: several times what a person in a hurry writes."""
+STOPS = frozenset({Verb.PAUSE, Verb.HOLD, Verb.CLOSE})
+"""Obeyed from those who may however much they have said: a person can always stop a loop. None is answered by a comment."""
+TOO_MANY = (
+    f"these are more than {PER_HOUR} commands within an hour, and Pawl answers no more of them until it is quieter. "
+    f"What stops the loop ({', '.join(f'/pawl {verb}' for verb in sorted(STOPS))}) still works for those who may"
+)
+
+
 class _Refused(Exception):
     """Why a command is not obeyed, for whoever gave it."""
 
@@ -59,10 +72,35 @@ def answered(snapshot: Snapshot, at: str, notices: tuple[str, ...] = ()) -> tupl
     return tuple(_Answers(snapshot, at, notices).actions())
 
 
+def _no_fishing(experiment: int, line: VerdictLine | None) -> None:
+    """Only a keep is measured again: it can be lost by that, and not won.
+
+    Measured until it passes, an edit that does nothing is kept once in a while. What a runner lost has no verdict and is
+    measured on by itself, so nothing of it needs a person.
+
+    Raises:
+        _Refused: its verdict is another one.
+    """
+    if line is not None and line.verdict is not Verdict.KEEP:
+        raise _Refused(
+            f"the verdict of experiment {experiment} is {line.verdict}, and only a keep is measured again: runs repeated "
+            "until they please would keep what luck made. /pawl try and the idea asks for a new experiment, which counts "
+            "against the limits and has lines of its own in the ledger"
+        )
+
+
 class _Answers:
     def __init__(self, snapshot: Snapshot, at: str, notices: tuple[str, ...]) -> None:
         self.snapshot, self.notices = snapshot, notices
         self.draft = Draft(snapshot, at)
+        since = datetime.fromisoformat(at) - timedelta(hours=1)
+        late = [
+            line
+            for line in snapshot.ledger
+            if isinstance(line, AskLine) and datetime.fromisoformat(line.at) > since
+        ]
+        self.said = Counter(line.by for line in late)
+        self.told = {line.by for line in late if line.reason == TOO_MANY}
 
     def actions(self) -> Iterator[Action]:
         """Reactions first: nobody waits for theirs behind what another command does."""
@@ -70,6 +108,7 @@ class _Answers:
         for ask in self.snapshot.asks:
             verb, idea, refusal, effects = None, "", "", list[Action]()
             try:
+                self._not_too_often(ask)
                 verb, idea = read_command(ask.text)
                 effects = list(self._effects(ask, verb))
             except _Waits as waits:
@@ -77,10 +116,14 @@ class _Answers:
                 continue
             except (NotUnderstood, _Refused) as reason:
                 refusal = str(reason)
-            if ask.comment:
+            silent = refusal == TOO_MANY and ask.by in self.told
+            self.said[ask.by] += 1
+            if refusal == TOO_MANY:
+                self.told.add(ask.by)
+            if ask.comment and not silent:
                 reactions.append(React(ask.comment, obeyed=not refusal))
             rest += effects
-            if refusal or verb in TOLD:
+            if (refusal or verb in TOLD) and not silent:
                 rest.append(Answer(ask, verb, refusal, self.notices))
             experiment = self._experiment(ask)
             self.draft.add(
@@ -124,7 +167,18 @@ class _Answers:
             case Verb.RESUME:
                 yield from self._resume(ask)
             case Verb.HOLD | Verb.CLOSE | Verb.MERGE | Verb.RERUN:
-                yield from self._move(self._open(ask), ask, verb)
+                yield from self._move(self._open(ask, verb), ask, verb)
+
+    def _not_too_often(self, ask: Ask) -> None:
+        """Refuses what is beyond the hour's commands. A merge that was made while its line waited is answered as made."""
+        experiment = self._experiment(ask)
+        if self.said[ask.by] < PER_HOUR or (experiment is not None and experiment.merged):
+            return
+        with suppress(NotUnderstood):
+            verb = read_command(ask.text)[0]
+            if verb in STOPS and ask.level.reaches(NEEDED[verb]):
+                return
+        raise _Refused(TOO_MANY)
 
     def _may(self, ask: Ask, verb: Verb) -> None:
         needed = NEEDED[verb]
@@ -134,11 +188,17 @@ class _Answers:
             while_ = " while an incident is open" if needed is AFTER_INCIDENT else ""
             raise _Refused(f"it takes {needed} access to this repository{while_}; yours is {ask.level}")
 
-    def _open(self, ask: Ask) -> Experiment:
+    def _open(self, ask: Ask, verb: Verb) -> Experiment:
         experiment = self._experiment(ask)
         if experiment is None:
+            if verb is Verb.RERUN:
+                _no_fishing(ask.experiment or 0, self._last_verdict(ask.experiment))
             raise _Refused(f"experiment {ask.experiment} is over; /pawl try asks for a new one")
         return experiment
+
+    def _last_verdict(self, experiment: int | None) -> VerdictLine | None:
+        lines = (line for line in reversed(self.snapshot.ledger) if isinstance(line, VerdictLine))
+        return next((line for line in lines if line.experiment == experiment), None)
 
     def _resume(self, ask: Ask) -> Iterator[Action]:
         tracking = self.snapshot.tracking
@@ -157,6 +217,8 @@ class _Answers:
         if verb is Verb.MERGE:
             yield from self._merge(experiment, state, ask)
             return
+        if verb is Verb.RERUN:
+            _no_fishing(experiment.number, self.snapshot.verdict_of(experiment))
         if not experiment.open:
             if verb is Verb.CLOSE and not experiment.merged:
                 return
@@ -169,8 +231,6 @@ class _Answers:
             yield Close(experiment.number, Outcome.CLOSED, label, f"{ask.by} asked for it", say=line is None)
         elif state in (State.PROPOSED, State.QUEUED, State.MEASURING, State.MEASURED):
             raise _Refused("it has no verdict yet, and is being measured or waits for it")
-        elif state is State.DROPPED:
-            raise _Refused("it is being closed; /pawl try asks for the idea once more")
 
     def _seen(self, experiment: Experiment, ask: Ask) -> bool:
         """Whether what a person saw beside the button is what is there: this head, or one of the same bytes."""
