@@ -13,7 +13,6 @@ from test_core_world import finish, gain, started, until
 
 from pawl.core import actions as act
 from pawl.core import asking
-from pawl.core.asking import PER_HOUR, TOO_MANY
 from pawl.core.asks import (
     AFTER_INCIDENT,
     NEEDED,
@@ -27,6 +26,7 @@ from pawl.core.asks import (
 )
 from pawl.core.decide import Circumstances, decide
 from pawl.core.ledger import AskLine, IncidentLine, ResumeLine
+from pawl.core.patience import PER_HOUR, TOO_MANY
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL, HoldReason, hold
 from pawl.core.snapshot import Snapshot
 from pawl.core.states import State, state_of

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from pawl.core.actions import (
     Action,
@@ -32,22 +29,13 @@ from pawl.core.asks import (
 from pawl.core.decision import Verdict
 from pawl.core.draft import Draft
 from pawl.core.ledger import AskLine, Outcome, ResumeLine, VerdictLine
+from pawl.core.patience import TOO_MANY, Patience
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
 
 TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE, Verb.RERUN})
 """Commands that are answered by a comment also where they are obeyed; the others show what they did."""
-
-
-PER_HOUR = 20
-"""Commands of one person that a loop answers in an hour: several times what a person in a hurry writes."""
-STOPS = frozenset({Verb.PAUSE, Verb.HOLD, Verb.CLOSE})
-"""Obeyed from those who may however much they have said: a person can always stop a loop. None is answered by a comment."""
-TOO_MANY = (
-    f"these are more than {PER_HOUR} commands within an hour, and Pawl answers no more of them until it is quieter. "
-    f"What stops the loop ({', '.join(f'/pawl {verb}' for verb in sorted(STOPS))}) still works for those who may"
-)
 
 
 class _Refused(Exception):
@@ -93,14 +81,7 @@ class _Answers:
     def __init__(self, snapshot: Snapshot, at: str, notices: tuple[str, ...]) -> None:
         self.snapshot, self.notices = snapshot, notices
         self.draft = Draft(snapshot, at)
-        since = datetime.fromisoformat(at) - timedelta(hours=1)
-        late = [
-            line
-            for line in snapshot.ledger
-            if isinstance(line, AskLine) and datetime.fromisoformat(line.at) > since
-        ]
-        self.said = Counter(line.by for line in late)
-        self.told = {line.by for line in late if line.reason == TOO_MANY}
+        self.patience = Patience(snapshot.ledger, at)
 
     def actions(self) -> Iterator[Action]:
         """Reactions first: nobody waits for theirs behind what another command does."""
@@ -116,14 +97,11 @@ class _Answers:
                 continue
             except (NotUnderstood, _Refused) as reason:
                 refusal = str(reason)
-            silent = refusal == TOO_MANY and ask.by in self.told
-            self.said[ask.by] += 1
-            if refusal == TOO_MANY:
-                self.told.add(ask.by)
-            if ask.comment and not silent:
+            shown = self.patience.count(ask, refusal)
+            if ask.comment and shown:
                 reactions.append(React(ask.comment, obeyed=not refusal))
             rest += effects
-            if (refusal or verb in TOLD) and not silent:
+            if (refusal or verb in TOLD) and shown:
                 rest.append(Answer(ask, verb, refusal, self.notices))
             experiment = self._experiment(ask)
             self.draft.add(
@@ -170,15 +148,10 @@ class _Answers:
                 yield from self._move(self._open(ask, verb), ask, verb)
 
     def _not_too_often(self, ask: Ask) -> None:
-        """Refuses what is beyond the hour's commands. A merge that was made while its line waited is answered as made."""
+        """A merge that was made while its line waited is answered as made."""
         experiment = self._experiment(ask)
-        if self.said[ask.by] < PER_HOUR or (experiment is not None and experiment.merged):
-            return
-        with suppress(NotUnderstood):
-            verb = read_command(ask.text)[0]
-            if verb in STOPS and ask.level.reaches(NEEDED[verb]):
-                return
-        raise _Refused(TOO_MANY)
+        if self.patience.ends_before(ask) and not (experiment is not None and experiment.merged):
+            raise _Refused(TOO_MANY)
 
     def _may(self, ask: Ask, verb: Verb) -> None:
         needed = NEEDED[verb]
