@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from core_world import NOW, World, rules_of
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from test_core_world import finish, gain, started, until
 
 from pawl.core import actions as act
+from pawl.core import asking
 from pawl.core.asks import (
     AFTER_INCIDENT,
     NEEDED,
@@ -24,6 +26,7 @@ from pawl.core.asks import (
 )
 from pawl.core.decide import Circumstances, decide
 from pawl.core.ledger import AskLine, IncidentLine, ResumeLine
+from pawl.core.patience import PER_HOUR, TOO_MANY
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL, HoldReason, hold
 from pawl.core.snapshot import Snapshot
 from pawl.core.states import State, state_of
@@ -236,6 +239,55 @@ def test_a_keep_is_measured_once_more_and_its_new_runs_decide() -> None:
     until(world, State.HELD)
     assert len(world.jobs) == before + 1
     assert [line.verdict for line in world.ledger if line.kind == "verdict"] == ["keep", "keep"]
+
+
+def test_what_was_dropped_is_not_measured_until_it_passes() -> None:
+    """A rerun would be a free ticket: an edit that does nothing, measured often enough, is kept once."""
+    world = World(rules_of(limits={"experiments": 1}), edits=lambda w, n: b"gain_0 = -9\n")
+    world.settle()
+    (line,) = [line for line in world.ledger if line.kind == "verdict"]
+    assert line.verdict != "keep"
+    jobs = len(world.jobs)
+    asked(world, ask("/pawl rerun"))
+    assert answered(world).reason.startswith(
+        f"the verdict of experiment 1 is {line.verdict}, and only a keep"
+    )
+    assert "/pawl try" in answered(world).reason
+    world.settle()
+    assert len(world.jobs) == jobs
+
+
+def test_a_flood_of_commands_is_refused_once_and_then_met_with_silence() -> None:
+    world = until(started(), State.MEASURING)
+    flood = [replace(ask("/pawl status", Level.READ, number=str(n)), by="eve") for n in range(100, 130)]
+    actions = asked(world, *flood, ask("/pawl status", number="200"))
+    told = [each for each in actions if isinstance(each, act.Answer)]
+    assert [bool(each.refusal) for each in told] == [False] * PER_HOUR + [True, False]
+    assert told[PER_HOUR].refusal == TOO_MANY
+    assert len([each for each in actions if isinstance(each, act.React)]) == PER_HOUR + 2
+    lines = [line for line in world.of_kind(AskLine) if line.by == "eve"]
+    assert len(lines) == 30, "each has its line, or it would be looked at for ever"
+    later = asked(world, replace(ask("/pawl help", Level.READ, number="201"), by="eve"))
+    assert not [each for each in later if isinstance(each, (act.Answer, act.React))]
+
+
+def test_a_flood_is_over_after_an_hour() -> None:
+    world = until(started(), State.MEASURING)
+    asked(world, *(ask("/pawl status", number=str(n)) for n in range(100, 130)))
+    snapshot = replace(world.snapshot(), asks=(ask("/pawl status", number="300"),))
+    later = (datetime.fromisoformat(world.of_kind(AskLine)[-1].at) + timedelta(hours=1)).isoformat()
+    told = [each for each in asking.answered(snapshot, later) if isinstance(each, act.Answer)]
+    assert [each.refusal for each in told] == [""]
+
+
+@pytest.mark.parametrize("level", [Level.READ, Level.TRIAGE])
+def test_a_person_can_stop_a_loop_however_much_they_have_said(level: Level) -> None:
+    world = until(started(), State.MEASURING)
+    asked(world, *(ask("/pawl status", level, number=str(n)) for n in range(100, 130)))
+    asked(world, ask("/pawl pause", level, None, number="300"))
+    assert answered(world).obeyed == level.reaches(Level.TRIAGE)
+    assert world.tracking is not None
+    assert (PAUSED_LABEL in world.tracking.labels) == level.reaches(Level.TRIAGE)
 
 
 def state(world: World, number: int) -> State:

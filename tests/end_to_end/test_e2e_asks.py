@@ -403,6 +403,31 @@ def test_githubs_own_button_measures_a_keep_again(held: World) -> None:
     assert [line.verb for line in asks(held)] == ["rerun"]
 
 
+def rerun_all(world: World, check: dict[str, Any], login: str) -> None:
+    """*Re-run all checks* beside a check run."""
+    world.hub.checks.rerequest_all(
+        world.hub.repository(NAME), world.hub.store.get("check_run", check["id"]), login
+    )
+
+
+def test_rerunning_all_checks_measures_a_keep_again(held: World) -> None:
+    person(held, "ada", "write")
+    rerun_all(held, check_of(held), "ada")
+    held.webhooks = lambda waiting: [*waiting, *waiting]
+    held.settle()
+    assert held.verdicts()[1] == ["keep", "keep"]
+    assert [(line.by, line.verb, line.obeyed) for line in asks(held)] == [("ada", "rerun", True)]
+
+
+def test_rerunning_all_checks_of_the_base_asks_for_nothing(held: World) -> None:
+    """Calibrations and `pawl/config` stand there; what the event makes stale is read again, and that is all."""
+    check = next(each for each in held.checks() if each["name"] == "pawl/aim/calibration")
+    person(held, "ada", "write")
+    rerun_all(held, check, "ada")
+    held.settle()
+    assert asks(held) == []
+
+
 def test_every_request_and_answer_is_as_github_has_it(tmp_path: Path) -> None:
     contract, wrong = Contract.load(), list[str]()
 

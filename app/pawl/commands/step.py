@@ -25,6 +25,7 @@ from pawl.control.loops import Looked, RepositoryLoops
 from pawl.control.signing_in import SignedIn, sign_in
 from pawl.control.thinking import Thinker
 from pawl.core.actions import Action, UpdateTracking
+from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
 from pawl.github.act import Actor
@@ -74,6 +75,8 @@ def run_step(environment: Mapping[str, str], round_: Round, as_json: bool, propo
                 desk = Desk(thinker, signed_in.means, lambda snapshot: library_of(view, snapshot))
                 loops = _loops(round_, signed_in, view, desk)
             looked = _dry(loops, round_.loop) if round_.dry_run else loops.look_until_rest(round_.loop)
+            if round_.loop is None and view.config() is None:
+                typer.echo(no_loops(round_.repository), err=True)
     except (ConfigError, Unobservable, GitHubError) as error:
         raise StepError(error) from None
     if round_.loop is not None and not looked:
@@ -191,6 +194,14 @@ def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:
         snapshot, actions = loops.plan(loop, rules)
         looked.append(Looked(loop, snapshot, actions))
     return looked
+
+
+def no_loops(repository: str) -> str:
+    """What to do where there are no rules. The offer is the server's: a round by hand is for loops that exist."""
+    return (
+        f"{repository} has no {CONFIG_PATH} on its default branch, so there is no loop to look at. `pawl init` in a clone "
+        "writes a first one to commit; an installed App (`pawl serve`) offers one as a pull request"
+    )
 
 
 def told(looked: Looked, dry_run: bool = False) -> list[str]:

@@ -18,6 +18,7 @@ from pawl.github.view import RepositoryView
 
 DIGITS = 32
 """Of the digest that names a press."""
+_BRANCH = re.compile(r"(pawl/[^/]+)/([1-9][0-9]{0,8})")
 _ATTEMPT = re.compile(r"([1-9][0-9]{0,8})\.[0-9]{1,9}")
 _VERBS = frozenset({Verb.MERGE, Verb.RERUN, Verb.CLOSE, Verb.PAUSE})
 
@@ -48,7 +49,9 @@ class Press:
 
 
 def read_press(event: Event, payload: Mapping[str, Any]) -> Press | None:
-    """The press that a delivery tells of; none if it tells of none. GitHub's own Re-run button is one, too."""
+    """The press that a delivery tells of; none if it tells of none. GitHub's own Re-run buttons are such, too."""
+    if event.name == "check_suite" and event.action == "rerequested":
+        return _read_suite(event, payload)
     check = payload.get("check_run")
     if event.name != "check_run" or not isinstance(check, Mapping):
         return None
@@ -62,8 +65,26 @@ def read_press(event: Event, payload: Mapping[str, Any]) -> Press | None:
     if verb not in _VERBS or not (event.repository and event.sender):
         return None
     named = (named_text(check.get(name)) for name in ("name", "external_id", "head_sha"))
-    digest = sha256(json.dumps(payload, sort_keys=True))[:DIGITS]
-    return Press(digest, event.sender, verb, *named)
+    return Press(_name_of(payload), event.sender, verb, *named)
+
+
+def _read_suite(event: Event, payload: Mapping[str, Any]) -> Press | None:
+    """*Re-run all checks* names a commit and its branch alone, and sends no ``check_run.rerequested`` beside it.
+
+    The suite of an experiment's head is read as its one check run. Elsewhere there is nothing to run again.
+    """
+    suite = payload.get("check_suite")
+    if not isinstance(suite, Mapping) or not (event.repository and event.sender):
+        return None
+    found = _BRANCH.fullmatch(named_text(suite.get("head_branch")))
+    if found is None:
+        return None
+    head = named_text(suite.get("head_sha"))
+    return Press(_name_of(payload), event.sender, Verb.RERUN.value, found[1], f"{found[2]}.0", head)
+
+
+def _name_of(payload: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(payload, sort_keys=True))[:DIGITS]
 
 
 def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) -> Iterator[Ask]:

@@ -29,6 +29,7 @@ from pawl.core.asks import (
 from pawl.core.decision import Verdict
 from pawl.core.draft import Draft
 from pawl.core.ledger import AskLine, Outcome, ResumeLine, VerdictLine
+from pawl.core.patience import TOO_MANY, Patience
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
@@ -59,10 +60,28 @@ def answered(snapshot: Snapshot, at: str, notices: tuple[str, ...] = ()) -> tupl
     return tuple(_Answers(snapshot, at, notices).actions())
 
 
+def _no_fishing(experiment: int, line: VerdictLine | None) -> None:
+    """Only a keep is measured again: it can be lost by that, and not won.
+
+    Measured until it passes, an edit that does nothing is kept once in a while. What a runner lost has no verdict and is
+    measured on by itself, so nothing of it needs a person.
+
+    Raises:
+        _Refused: its verdict is another one.
+    """
+    if line is not None and line.verdict is not Verdict.KEEP:
+        raise _Refused(
+            f"the verdict of experiment {experiment} is {line.verdict}, and only a keep is measured again: runs repeated "
+            "until they please would keep what luck made. /pawl try and the idea asks for a new experiment, which counts "
+            "against the limits and has lines of its own in the ledger"
+        )
+
+
 class _Answers:
     def __init__(self, snapshot: Snapshot, at: str, notices: tuple[str, ...]) -> None:
         self.snapshot, self.notices = snapshot, notices
         self.draft = Draft(snapshot, at)
+        self.patience = Patience(snapshot.ledger, at)
 
     def actions(self) -> Iterator[Action]:
         """Reactions first: nobody waits for theirs behind what another command does."""
@@ -70,6 +89,7 @@ class _Answers:
         for ask in self.snapshot.asks:
             verb, idea, refusal, effects = None, "", "", list[Action]()
             try:
+                self._not_too_often(ask)
                 verb, idea = read_command(ask.text)
                 effects = list(self._effects(ask, verb))
             except _Waits as waits:
@@ -77,10 +97,11 @@ class _Answers:
                 continue
             except (NotUnderstood, _Refused) as reason:
                 refusal = str(reason)
-            if ask.comment:
+            shown = self.patience.count(ask, refusal)
+            if ask.comment and shown:
                 reactions.append(React(ask.comment, obeyed=not refusal))
             rest += effects
-            if refusal or verb in TOLD:
+            if (refusal or verb in TOLD) and shown:
                 rest.append(Answer(ask, verb, refusal, self.notices))
             experiment = self._experiment(ask)
             self.draft.add(
@@ -124,7 +145,13 @@ class _Answers:
             case Verb.RESUME:
                 yield from self._resume(ask)
             case Verb.HOLD | Verb.CLOSE | Verb.MERGE | Verb.RERUN:
-                yield from self._move(self._open(ask), ask, verb)
+                yield from self._move(self._open(ask, verb), ask, verb)
+
+    def _not_too_often(self, ask: Ask) -> None:
+        """A merge that was made while its line waited is answered as made."""
+        experiment = self._experiment(ask)
+        if self.patience.ends_before(ask) and not (experiment is not None and experiment.merged):
+            raise _Refused(TOO_MANY)
 
     def _may(self, ask: Ask, verb: Verb) -> None:
         needed = NEEDED[verb]
@@ -134,11 +161,17 @@ class _Answers:
             while_ = " while an incident is open" if needed is AFTER_INCIDENT else ""
             raise _Refused(f"it takes {needed} access to this repository{while_}; yours is {ask.level}")
 
-    def _open(self, ask: Ask) -> Experiment:
+    def _open(self, ask: Ask, verb: Verb) -> Experiment:
         experiment = self._experiment(ask)
         if experiment is None:
+            if verb is Verb.RERUN:
+                _no_fishing(ask.experiment or 0, self._last_verdict(ask.experiment))
             raise _Refused(f"experiment {ask.experiment} is over; /pawl try asks for a new one")
         return experiment
+
+    def _last_verdict(self, experiment: int | None) -> VerdictLine | None:
+        lines = (line for line in reversed(self.snapshot.ledger) if isinstance(line, VerdictLine))
+        return next((line for line in lines if line.experiment == experiment), None)
 
     def _resume(self, ask: Ask) -> Iterator[Action]:
         tracking = self.snapshot.tracking
@@ -157,6 +190,8 @@ class _Answers:
         if verb is Verb.MERGE:
             yield from self._merge(experiment, state, ask)
             return
+        if verb is Verb.RERUN:
+            _no_fishing(experiment.number, self.snapshot.verdict_of(experiment))
         if not experiment.open:
             if verb is Verb.CLOSE and not experiment.merged:
                 return
@@ -169,8 +204,6 @@ class _Answers:
             yield Close(experiment.number, Outcome.CLOSED, label, f"{ask.by} asked for it", say=line is None)
         elif state in (State.PROPOSED, State.QUEUED, State.MEASURING, State.MEASURED):
             raise _Refused("it has no verdict yet, and is being measured or waits for it")
-        elif state is State.DROPPED:
-            raise _Refused("it is being closed; /pawl try asks for the idea once more")
 
     def _seen(self, experiment: Experiment, ask: Ask) -> bool:
         """Whether what a person saw beside the button is what is there: this head, or one of the same bytes."""

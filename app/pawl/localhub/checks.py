@@ -134,6 +134,17 @@ class Checks:
         """Ask for a check again, as the Re-run button does."""
         self.announce(repo, run, "rerequested", actor)
 
+    def rerequest_all(self, repo: Fact, run: Fact, actor: str) -> None:
+        """Ask for a check run's whole suite again, as *Re-run all checks* does: one event, and none for each run."""
+        suite = self.hub.shapes.check_run(repo, run, hook=True)["check_suite"]
+        heads = [pull["head"]["ref"] for pull in suite["pull_requests"]]
+        suite |= {
+            "head_branch": heads[0] if heads else None, "latest_check_runs_count": len(self.latest(repo, run["head_sha"])),
+            "check_runs_url": suite["url"] + "/check-runs",
+            "head_commit": self.hub.shapes.simple_commit(repo, run["head_sha"]),
+        }  # fmt: skip
+        self.hub.events.emit(repo, "check_suite", actor, {"check_suite": suite}, "rerequested")
+
     def press(self, full_name: str, check_run_id: int, identifier: str, login: str) -> None:
         """Press one of a check run's buttons as a person would; 422 where it has no such button."""
         with self.hub.store.transaction():
