@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import requests
-from faults_kit import NAME, WRITES, World, config, faulty_world
+from faults_kit import LOOP, NAME, SOURCE, WRITES, World, config, faulty_world
 
 from pawl.core.ledger import LEDGER_BRANCH, Measured
 from pawl.core.measurement import Record, Request
@@ -34,6 +34,9 @@ WRITES_BETWEEN = (15, 45)
 """How many writes the App makes between two kills, from and to."""
 LOST = 0.05
 """Share of the writes that take effect and are answered 502."""
+DIALS = "RATE = 0.1\nDECAY = 0.5\nWARMUP = 0.3\nSCALE = 2.5\n"
+"""What `search` may turn when it has turned `AIM` beyond a thousand million, from where on it takes a number for none of
+its dials. Without these it once had nothing left to propose after 34 experiments, which looked like a loop that hangs."""
 WAIT = 120.0
 """Seconds without any change after which the test gives up; on a quiet machine nothing takes five."""
 
@@ -168,6 +171,7 @@ def test_forty_experiments_survive_kills_lost_webhooks_and_lost_answers(tmp_path
         world.processes.pop().app.database.close()
         # A timer that wakes every second asks for more than GitHub gives in an hour.
         world.hub.rate_limit = 10**6
+        world.push({f"{LOOP}/train.py": SOURCE + DIALS})
         runs, seen = started(world), ""
         ended: dict[int, str] = {}
         with serving(world, tmp_path, chance) as app:
