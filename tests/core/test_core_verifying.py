@@ -21,6 +21,7 @@ from pawl.core.ledger import (
     AuditLine,
     CalibrationLine,
     LedgerError,
+    LostLine,
     Measured,
     Outcome,
     VerdictLine,
@@ -288,6 +289,21 @@ def test_a_finding_is_that_of_the_runs() -> None:
             found = finding_of(line)
             assert (found.verdict, found.effect, found.llr) == (line.verdict, line.effect, line.llr)
             assert request_of(line).seeds == line.seeds
+
+
+def test_a_job_that_ended_early_has_a_line_before_the_one_that_goes_on() -> None:
+    lines = ledger()
+    lost = [line for line in lines if isinstance(line, LostLine)]
+    assert {(line.experiment, line.attempt) for line in lost} == {(7, 1)}  # 3.1 had run enough
+    for line in lost:
+        verdicts = [
+            each for each in lines if isinstance(each, VerdictLine) and each.experiment == line.experiment
+        ]
+        assert verdicts[0].seq > line.seq
+        assert verdicts[0].attempt == line.attempt + 1
+        assert line.known_runs < len(verdicts[0].runs) + 1
+        assert line.reason
+    assert len({line.key for line in lost}) == len(lost)
 
 
 def test_the_runs_of_a_cut_off_job_are_in_its_line() -> None:

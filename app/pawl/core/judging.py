@@ -18,6 +18,7 @@ from pawl.core.ledger import (
     AuditLine,
     CalibrationLine,
     IncidentLine,
+    LostLine,
     VerdictLine,
     experiment_folder,
 )
@@ -30,6 +31,8 @@ from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan
 
 MAX_ATTEMPTS = 4
 """Jobs an experiment may lose before it is given up."""
+LOST_REASON = 500
+"""Characters that the ledger keeps of why a job ended early."""
 AUDIT_ALPHA = 0.01
 AUDIT_SHARE = 0.5
 """A measured total below this share of the claimed one is a shortfall, whatever its error."""
@@ -47,6 +50,8 @@ class Judged:
     finding: Finding | None = None
     go_on: bool = False
     incident: str = ""
+    why: str = ""
+    """Why the job ended before its plan, where the attempt goes on."""
 
 
 def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
@@ -71,13 +76,14 @@ def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
         return Judged(end, incident=end.incident)
     if cut_short:
         return Judged(_inconclusive(cut_short))
-    if request.attempt < MAX_ATTEMPTS:
-        return Judged(
-            go_on=True
-        )  # a lost runner, a stop that was lifted, a failed download: none says anything of the edit
+    why = job.trouble or f"the job ended early, as {job.conclusion}"
     if record is not None and record.refused:
-        return Judged(_inconclusive(f"the runner measured nothing: {record.refused}"))
-    why = job.trouble or job.conclusion
+        why = f"the runner measured nothing: {record.refused}"
+    if request.attempt < MAX_ATTEMPTS:
+        # A lost runner, a stop that was lifted, a failed download: none says anything of the edit.
+        return Judged(go_on=True, why=why)
+    if record is not None and record.refused:
+        return Judged(_inconclusive(why))
     return Judged(_inconclusive(f"{MAX_ATTEMPTS} jobs ended before the plan did ({why})"))
 
 
@@ -125,6 +131,24 @@ def write_verdict(
         seconds_outside=round(sum(run.seconds_outside for run in recorded), 3),
     )
     return line
+
+
+def write_lost(draft: Draft, experiment: Experiment, request: Request, job: Job, why: str) -> bool:
+    """Add that a job ended before its plan did, before another one goes on with it; whether the ledger did not know that."""
+    key = f"lost:{experiment.number}:{experiment.head[:12]}:{request.attempt}"
+    if any(line.key == key for line in draft.snapshot.ledger):
+        return False
+    draft.add(
+        LostLine,
+        key,
+        experiment=experiment.number,
+        attempt=request.attempt,
+        job=job.id,
+        fleet=request.fleet,
+        known_runs=len(known_runs(request, job.record)),
+        reason=why[:LOST_REASON],
+    )
+    return True
 
 
 def write_orphan(draft: Draft, orphan: Orphan, reason: str) -> None:

@@ -154,6 +154,23 @@ class VerdictLine(Measured):
     seconds_outside: FiniteFloat = 0.0
 
 
+class LostLine(Line):
+    """A job that ended before its plan did, and is followed by another one.
+
+    Its runner vanished, it was cancelled, or its record cannot be read. What it ran beyond the known runs, nobody knows; the
+    next job draws no new seeds.
+    """
+
+    kind: Literal["lost"] = "lost"
+    experiment: int
+    attempt: int
+    job: int
+    fleet: str = ""
+    known_runs: Annotated[int, Field(ge=0)]
+    """Runs of the experiment that are known so far, those of earlier jobs included."""
+    reason: str
+
+
 class OutcomeLine(Line):
     """What became of an experiment; after the merge or close it tells of."""
 
@@ -273,6 +290,7 @@ AnyLine = Annotated[
     CalibrationLine
     | AuditLine
     | VerdictLine
+    | LostLine
     | OutcomeLine
     | IncidentLine
     | RebasedLine

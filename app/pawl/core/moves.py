@@ -23,7 +23,7 @@ from pawl.core.calibration import calibration_of
 from pawl.core.decision import Finding, Verdict
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
-from pawl.core.judging import Judged, judge, write_incident, write_orphan, write_verdict
+from pawl.core.judging import Judged, judge, write_incident, write_lost, write_orphan, write_verdict
 from pawl.core.ledger import Outcome, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Arm, Record, Request, Stage
 from pawl.core.merging import merge_edit
@@ -113,7 +113,7 @@ class Moves:
             request = experiment_request(
                 self.snapshot, experiment, attempt.number + 1, self._fleet(experiment), self.seed_key
             )
-            self._restart(experiment, request, attempt)
+            self._restart(experiment, request, attempt, self.jobs)
 
     def _measuring(self, experiment: Experiment) -> None:
         attempt = experiment.attempt
@@ -151,8 +151,10 @@ class Moves:
         if judged.finding is None:
             if paused(self.snapshot) is None:
                 runs = job.record.facts if job.record else ()
-                again = resumed(request, runs)
-                self._restart(experiment, again, attempt)
+                news = write_lost(self.draft, experiment, request, job, judged.why)
+                self.urgent = self.urgent or news
+                # Behind the line: once another job goes on, this one is out of sight.
+                self._restart(experiment, resumed(request, runs), attempt, self.after if news else self.jobs)
             return
         line = write_verdict(self.draft, experiment, request, job, judged.finding)
         self.urgent = True
@@ -277,11 +279,13 @@ class Moves:
         self.urgent = True
         return False
 
-    def _restart(self, experiment: Experiment, request: Request, before: Attempt) -> None:
+    def _restart(
+        self, experiment: Experiment, request: Request, before: Attempt, among: list[Action]
+    ) -> None:
         """Measure an experiment by a new attempt, in the lane that the one before had."""
         self.states[experiment.number] = State.QUEUED
         self.started[experiment.number] = request.fleet
-        self.jobs.append(StartAttempt(experiment.number, experiment.head, request, before.check_run))
+        among.append(StartAttempt(experiment.number, experiment.head, request, before.check_run))
 
     def _fleet(self, experiment: Experiment) -> str:
         """The runners that an experiment's attempt is for, as far as that is known."""
