@@ -22,6 +22,7 @@ from pawl.core.ledger import (
     BrakeLine,
     CalibrationLine,
     IncidentLine,
+    LostLine,
     OutcomeLine,
     ResumeLine,
     RulesLine,
@@ -348,6 +349,9 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
     single.conclude = lambda request: "failure" if request.key == "1.1" else "success"
     assert single.settle().once().outcomes() == MERGED
     assert single.verdicts()[1] == ["keep"]
+    (lost,) = (line for line in single.lines() if isinstance(line, LostLine))
+    assert (lost.experiment, lost.attempt, lost.known_runs) == (1, 1, 0)
+    assert "failure" in lost.reason
 
 
 @pytest.mark.parametrize("lets_go", [True, False])
@@ -388,6 +392,23 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(
     assert line.attempt == (2 if key == "1.1" else 1)
     failed = [line.ok for line in single.lines() if isinstance(line, CalibrationLine)]
     assert failed == ([True] if key == "1.1" else [True, False, True])
+
+
+def test_a_job_that_no_runner_takes_is_told_and_no_longer_once_one_does(single: World) -> None:
+    """A machine that is off and a label that no runner has look alike: the job waits, and nothing else would say why."""
+    single.deliver()
+    single.look()
+    loops, now = single.app._repositories[NAME], datetime.now(UTC)
+    loops._clock = lambda: now
+    single.app.workers.wake_all()
+    single.look()
+    assert 540 < (loops.asks_again_in() or 0) <= 600
+    assert "no runner has taken" not in single.tracking()["body"]
+    now += timedelta(seconds=601)
+    loops.look()
+    assert "no runner has taken the job of experiment 1 since" in single.tracking()["body"]
+    assert single.settle().once().outcomes() == MERGED
+    assert "no runner has taken" not in single.tracking()["body"]
 
 
 def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def run(**changes: Any) -> Dispatched | None:
     data = {
         "id": 5, "display_title": "pawl demo 12.1 77", "event": "workflow_dispatch", "head_branch": "main",
         "status": "completed", "conclusion": "success", "html_url": "https://github.com/o/r/actions/runs/5",
+        "created_at": "2031-05-04T09:00:00Z", "run_started_at": "2031-05-04T10:00:00Z",
     }  # fmt: skip
     return Dispatched.read({**data, **changes}, "main")
 
@@ -48,6 +50,7 @@ def run(**changes: Any) -> Dispatched | None:
 def test_a_job_is_known_by_its_title() -> None:
     job = run()
     assert job is not None
+    assert job.since == datetime(2031, 5, 4, 10, tzinfo=UTC)  # when it was started again
     assert (job.loop, job.key, job.check_run, job.status) == ("demo", "12.1", 77, "completed")
 
 

@@ -32,7 +32,7 @@ from pawl.core.lanes import emptiest, room, slots
 from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
-from pawl.core.planning import calibration_request, estimate_seconds, experiment_request
+from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, measuring, untaken
 from pawl.core.policy import (
     INCIDENT_LABEL,
     RESUME_LABEL,
@@ -261,6 +261,30 @@ class _Decision(Moves):
         money = self.snapshot.rules.agent.money
         return cap_reached(money, self.snapshot.ledger, datetime.fromisoformat(self.draft.at))
 
+    def _untaken(self) -> Iterator[str]:
+        """The job of each fleet that has waited longest, where that is long; its labels are what there is to check."""
+        told = set[str]()
+        for each in measuring(self.snapshot):
+            at, request, job = untaken(each), each.request, each.job
+            if (
+                at is None
+                or request is None
+                or job is None
+                or self.snapshot.now < at
+                or request.fleet in told
+            ):
+                continue
+            told.add(request.fleet)
+            names = ", ".join(self.snapshot.rules.runner_labels(request.fleet))
+            labels = f"the labels {names}" if names else "the labels that the workflow names under runs-on"
+            what = (
+                f"experiment {request.number}" if request.purpose is Purpose.EXPERIMENT else "the calibration"
+            )
+            yield (
+                f"no runner has taken the job of {what} since {job.since:%H:%M} UTC: those with {labels} are busy, offline, "
+                "or do not exist. The repository's settings list them under Actions, Runners"
+            )
+
     def _notices(self) -> Iterator[str]:
         """Why nothing happens, in sentences."""
         snapshot = self.snapshot
@@ -277,6 +301,7 @@ class _Decision(Moves):
             yield self.awaited
         if snapshot.unread:
             yield snapshot.unread
+        yield from self._untaken()
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
         if capped := self._capped():

@@ -126,6 +126,8 @@ def audit_due(lines: Sequence[AnyLine]) -> bool:
 
 SETTING_UP = 1800.0
 """Seconds a job may take before its first run: checkout, the image, `setup`."""
+UNTAKEN = 600.0
+"""Seconds a job may wait for a runner before Pawl says that none takes it."""
 LETTING_GO = 60.0
 """Seconds a cancelled job has to hand in its record before it is ended without."""
 
@@ -152,11 +154,25 @@ def deadline(attempt: Attempt | Calibrating) -> datetime | None:
     return attempt.began + timedelta(seconds=longest_seconds(attempt.request))
 
 
+def untaken(attempt: Attempt | Calibrating) -> datetime | None:
+    """When a job that waits for a runner has waited for too long to keep quiet about it; none where none waits."""
+    job = attempt.job
+    if job is None or job.status != "queued" or job.since is None:
+        return None
+    return job.since + timedelta(seconds=UNTAKEN)
+
+
+def measuring(snapshot: Snapshot) -> list[Attempt | Calibrating]:
+    """Everything that has a job, or is to have one."""
+    return [*(each.attempt for each in snapshot.experiments if each.attempt), *snapshot.calibrating]
+
+
 def next_deadline(snapshot: Snapshot) -> datetime | None:
-    """The next moment at which a job of the loop is overdue, or is to be ended without its record."""
-    jobs: list[Attempt | Calibrating] = [each.attempt for each in snapshot.experiments if each.attempt]
-    times = [deadline(each) for each in (*jobs, *snapshot.calibrating)]
+    """The next moment at which a job of the loop has waited or run for too long, or is to be ended without its record."""
+    jobs = measuring(snapshot)
+    times = [deadline(each) for each in jobs]
     steps = [at + timedelta(seconds=wait) for at in times if at is not None for wait in (0.0, LETTING_GO)]
+    steps += [at for at in map(untaken, jobs) if at is not None]
     return min((at for at in steps if at > snapshot.now), default=None)
 
 

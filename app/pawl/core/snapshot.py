@@ -44,6 +44,8 @@ class Job:
     status: JobStatus
     conclusion: str = ""
     url: str = ""
+    since: datetime | None = field(default=None, compare=False)
+    """When it was dispatched, once GitHub has said so."""
     record: Record | None = None
     trouble: str = ""
     """Why a completed job has no usable record, for a person."""

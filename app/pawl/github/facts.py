@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -234,6 +234,8 @@ class Dispatched:
     status: JobStatus
     conclusion: str
     url: str
+    since: datetime | None = field(default=None, compare=False)
+    """When it was started, or started again; none until the job is first read, since the answer to a start does not say."""
 
     @classmethod
     def read(cls, data: dict[str, Any], default_branch: str) -> Self | None:
@@ -253,6 +255,7 @@ class Dispatched:
             status=_status(data["status"] or ""),
             conclusion=data.get("conclusion") or "",
             url=data.get("html_url") or "",
+            since=datetime.fromisoformat(data.get("run_started_at") or data["created_at"]),
         )
 
 

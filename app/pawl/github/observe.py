@@ -242,6 +242,7 @@ class _Look:
             status=job.status,
             conclusion=job.conclusion,
             url=job.url,
+            since=job.since,
             record=handed.record,
             trouble=trouble,
             record_text=handed.text,
