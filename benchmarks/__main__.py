@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, show
 
-ALL = ("start", "overhead", "loop", "context", "proposers", "duty", "step")
+ALL = ("start", "overhead", "loop", "context", "proposers", "duty", "step", "webhooks")
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

@@ -1,0 +1,197 @@
+"""Webhooks that the App takes in a second, beside Probot doing the same; and how long they take while loops are stepped.
+
+Both check the signature, parse the body and commit one row to SQLite (WAL, ``synchronous=NORMAL``) before they answer. Each
+has the first core to itself, and they take turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from benchmarks.figures import Figure
+from benchmarks.knocker import Parcel, as_fast_as_may_be, steadily
+from pawl.localhub import Hub, HubServer
+from pawl.messages.scaffold import workflow
+
+ROUNDS, SECONDS = 5, 4.0
+LOOPS, PER_SECOND, STEADY_SECONDS = 50, 200, 15.0
+SHARE_OF_PROBOT = 0.6
+NAME = "us/lab"
+ROOT = Path(__file__).parent.parent
+PROBOT = ROOT / "build" / "probot"
+SECRET = secrets.token_hex(20)
+LINKS = ("archive", "assignees", "blobs", "branches", "collaborators", "comments", "commits", "compare", "contents",
+         "contributors", "deployments", "downloads", "events", "forks", "hooks", "issues", "keys", "labels", "languages",
+         "merges", "milestones", "notifications", "pulls", "releases", "stargazers", "statuses", "subscribers", "tags",
+         "teams", "trees")  # fmt: skip
+
+
+def payload(name: str) -> bytes:
+    """A push as long as GitHub's own are."""
+    links = {f"{link}_url": f"https://api.github.com/repos/{name}/{link}{{/sha}}" for link in LINKS}
+    people = [
+        {"login": f"person-{n}", "id": n, "type": "User", "url": f"https://api.github.com/u/{n}"}
+        for n in range(3)
+    ]
+    commits = [
+        {
+            "id": secrets.token_hex(20),
+            "message": "Try another rate",
+            "author": who,
+            "modified": ["lab/train.py"],
+        }
+        for who in people
+    ]
+    told = {
+        "ref": "refs/heads/side",
+        "before": "0" * 40,
+        "after": commits[0]["id"],
+        "commits": commits,
+        "sender": people[0],
+    }
+    return json.dumps(
+        {**told, "repository": {"id": 1, "full_name": name, **links}, "installation": {"id": 1}}
+    ).encode()
+
+
+def measure() -> list[Figure]:
+    """Five rounds of each in turn, then the latency with loops being stepped."""
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    ).decode()  # fmt: skip
+    figures = [_steady()]
+    if trouble := _install_probot():
+        print(f"without Probot: {trouble}", file=sys.stderr)
+        return figures
+    rates: dict[str, list[float]] = {"pawl": [], "probot": []}
+    with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
+        for turn in range(ROUNDS):
+            home = Path(folder)
+            with _pawl(home / f"pawl-{turn}.db", key, "1", "http://127.0.0.1:9") as port:
+                rates["pawl"].append(_rate(port, "/webhooks"))
+            with _probot(home / f"probot-{turn}.db", key) as port:
+                rates["probot"].append(_rate(port, "/api/github/webhooks"))
+    pawl, probot = median(rates["pawl"]), median(rates["probot"])
+    spread = "; ".join(f"{name} {min(each):.0f} to {max(each):.0f}/s" for name, each in rates.items())
+    note = f"Pawl {pawl:.0f}/s, Probot 14 {probot:.0f}/s; {spread}"
+    return [
+        *figures,
+        Figure("Probot's webhooks for one of Pawl's", probot / pawl, "x", 1 / SHARE_OF_PROBOT, note),
+    ]
+
+
+def _rate(port: int, path: str) -> float:
+    parcel = Parcel.of(path, "push", payload(NAME), SECRET)
+    as_fast_as_may_be(port, parcel, 1.0)  # warm
+    return as_fast_as_may_be(port, parcel, SECONDS).rate
+
+
+def _steady() -> Figure:
+    """While a timer steps every loop of a repository each second, over HTTP."""
+    loops = "".join(
+        f"  lab{n}:\n    edit: lab{n}/train.py\n    metric: {{name: score, goal: maximize}}\n    budget: 5m\n"
+        for n in range(LOOPS)
+    )
+    files: dict[str, str | None] = {
+        ".github/pawl.yml": f"loops:\n{loops}",
+        ".github/workflows/pawl.yml": workflow(),
+    }
+    for n in range(LOOPS):
+        files |= {f"lab{n}/train.py": "RATE = 1\n", f"lab{n}/program.md": "# Try things\n"}
+    with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
+        hub = Hub.open(Path(folder) / "hub")
+        hub.rate_limit = 10**7
+        hub.create_repository(NAME)
+        hub.push_files(NAME, files, "Begin")
+        hub.install(NAME)
+        with HubServer(hub) as server:
+            known = hub.app
+            with _pawl(
+                Path(folder) / "pawl.db", known.private_key_pem, str(known.id), server.api_url, looks=True
+            ) as port:
+                time.sleep(10)  # every loop has its tracking issue, and a first job
+                answers = steadily(
+                    port, Parcel.of("/webhooks", "push", payload(NAME), SECRET), PER_SECOND, STEADY_SECONDS
+                )
+    middle, longest = median(answers.took) * 1e3, max(answers.took) * 1e3
+    note = f"{len(answers.took)} deliveries, median {middle:.1f} ms, longest {longest:.0f} ms"
+    return Figure(
+        f"p99 at {PER_SECOND}/s while {LOOPS} loops are stepped", answers.p99 * 1e3, "ms", 100, note
+    )
+
+
+@contextmanager
+def _pawl(database: Path, key: str, app: str, api: str, looks: bool = False) -> Iterator[int]:
+    environment = {
+        **os.environ, "PAWL_APP_ID": app, "PAWL_PRIVATE_KEY": key, "PAWL_WEBHOOK_SECRET": SECRET, "PAWL_API": api,
+        "PAWL_DATABASE": f"sqlite:///{database}", "PAWL_TIMER": "1", "PAWL_SECONDS_BETWEEN_WRITES": "0",
+    }  # fmt: skip
+    if looks:
+        environment["LOOKS"] = "1"
+    process = _on_first_core([sys.executable, "-m", "benchmarks.front_door"], environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(20)
+
+
+@contextmanager
+def _probot(database: Path, key: str) -> Iterator[int]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ, "APP_ID": "1", "PRIVATE_KEY": key, "WEBHOOK_SECRET": SECRET, "DATABASE": str(database),
+        "PORT": str(port), "LOG_LEVEL": "warn", "NODE_ENV": "production",
+    }  # fmt: skip
+    process = _on_first_core(["node", str(PROBOT / "app.js")], environment)
+    try:
+        for _ in range(100):
+            with socket.socket() as line:
+                if line.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _on_first_core(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["taskset", "-c", "0", *command], env=environment, cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _install_probot() -> str:
+    """Put the peer into build/; why that is impossible, empty if it is there."""
+    if shutil.which("npm") is None or shutil.which("taskset") is None:
+        return "npm or taskset is missing"
+    shutil.copytree(Path(__file__).parent / "probot", PROBOT, dirs_exist_ok=True)
+    done = subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--silent"],
+        cwd=PROBOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr.strip()[-500:] if done.returncode else ""
