@@ -130,6 +130,8 @@ class RepositoryLoops:
             GitHubError: GitHub did not do what was asked; the view is forgotten, and the next look starts afresh.
             ConfigError: the configuration cannot be used.
         """
+        # A look that cannot be had sets none: an old one, once it is over, would ask for the next look at once, for ever.
+        self._deadlines.clear()
         with self._noting:
             stale, self._stale = self._stale, set()
         for facet in stale:
