@@ -236,7 +236,8 @@ class World:
             if busy and quiet < QUIET:
                 continue
             self.now += LONG  # looks that failed are due now
-            if not self.turn() or quiet >= QUIET:
+            written = len(self.writes())
+            if not self.turn() or (quiet >= QUIET and len(self.writes()) == written):
                 return self
         raise AssertionError("it never comes to rest:\n" + "\n".join(self.writes()[-30:]))
 
