@@ -10,11 +10,10 @@ import logging
 import os
 import sys
 
-from pawl.commands.serve import log_as_json
+from pawl.commands.serve import front_door, log_as_json
 from pawl.commands.server import WebServer
 from pawl.control.app import PawlApp
 from pawl.control.settings import read_settings
-from pawl.web import Door, create_app
 
 
 def main() -> None:
@@ -22,8 +21,7 @@ def main() -> None:
     log_as_json(level=logging.INFO)
     settings = read_settings(os.environ)
     app = PawlApp(settings)
-    door = Door(settings.webhook_secret, app.receive, app.ready, app.status, app.metrics)
-    server = WebServer(create_app(door), "127.0.0.1", 0, "web")
+    server = WebServer(front_door(app), "127.0.0.1", 0, "web")
     server.start()
     if os.environ.get("LOOKS"):
         app.start()

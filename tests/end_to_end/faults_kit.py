@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
 
+from pawl.commands.serve import front_door
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
 from pawl.core.config import SELECT
@@ -49,7 +50,6 @@ from pawl.localhub.faults import Faults
 from pawl.messages.scaffold import workflow
 from pawl.messages.tracking import tracking_title
 from pawl.meta.proposer import Context, NoProposal, Proposal
-from pawl.web import Door, create_app
 
 OWNER, LOOP = "octo", "aim"
 NAME = f"{OWNER}/{LOOP}"
@@ -163,9 +163,7 @@ class Process:
     @cached_property
     def client(self) -> FlaskClient:
         """The App's front door."""
-        secret = self.app.settings.webhook_secret
-        door = Door(secret, self.app.receive, self.app.ready, self.app.status, self.app.metrics)
-        return create_app(door).test_client()
+        return front_door(self.app).test_client()
 
 
 @dataclass

@@ -25,7 +25,7 @@ from pawl.github.errors import GitHubError
 from pawl.lab.device import gpus
 from pawl.lab.kept import prune_images, prune_setups
 from pawl.runner import facts, images
-from pawl.runner.credential import read_token
+from pawl.runner.credential import problem, read_token
 from pawl.runner.enclosure import Grounds, User
 from pawl.runner.errors import Unfit
 from pawl.runner.fitness import Facts, judge
@@ -120,7 +120,7 @@ def check(wish: Wish, environment: Mapping[str, str], as_json: bool) -> int:
             root=os.geteuid() == 0,
             users=wrong,
             program=facts.program(wish.program),
-            credential=facts.credential(wish.token_file),
+            credential=problem(wish.token_file),
             walls=facts.walls(),
             readable=facts.readable(wish.token_file, (runner, job)),
             repository=wish.repository,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
+from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from pawl.commands.register import Registration, register, unregistered
@@ -18,6 +19,15 @@ from pawl.control.app import PawlApp
 from pawl.control.errors import SettingsError
 from pawl.control.settings import Settings, credentials_file, read_place, read_settings
 from pawl.web import Door, create_app
+
+
+def front_door(app: PawlApp) -> Flask:
+    """The WSGI application in front of an App.
+
+    Raises:
+        ValueError: its settings have no webhook secret.
+    """
+    return create_app(Door(app.settings.webhook_secret, app.receive, app.ready, app.status, app.metrics))
 
 
 class AppServer:
@@ -30,10 +40,7 @@ class AppServer:
 
     def __init__(self, settings: Settings) -> None:
         self.app = PawlApp(settings)
-        door = Door(
-            settings.webhook_secret, self.app.receive, self.app.ready, self.app.status, self.app.metrics
-        )
-        self._server = WebServer(create_app(door), settings.host, settings.port, "web")
+        self._server = WebServer(front_door(self.app), settings.host, settings.port, "web")
         self.port, self.address = self._server.port, self._server.address
 
     def start(self) -> None:

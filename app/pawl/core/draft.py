@@ -39,6 +39,13 @@ class Draft:
                 )
         return self._append(kind, key, **values)
 
+    def add_once(self, kind: type[Any], key: str, **values: Any) -> bool:
+        """Append one line, unless the ledger has it already; whether it is news."""
+        news = all(line.key != key for line in self.snapshot.ledger)
+        if news:
+            self.add(kind, key, **values)
+        return news
+
     @cached_property
     def policy(self) -> str:
         """Digest of the rules that hold now."""

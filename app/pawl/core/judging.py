@@ -48,10 +48,14 @@ class Judged:
     """An attempt's end: a finding, or the request that goes on with it."""
 
     finding: Finding | None = None
-    go_on: bool = False
     incident: str = ""
     why: str = ""
-    """Why the job ended before its plan, where the attempt goes on."""
+    """Why the job ended before its plan, where another one goes on."""
+
+    @property
+    def go_on(self) -> bool:
+        """Whether another job goes on."""
+        return self.finding is None
 
 
 def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
@@ -76,15 +80,14 @@ def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
         return Judged(end, incident=end.incident)
     if cut_short:
         return Judged(_inconclusive(cut_short))
+    refused = record is not None and record.refused
     why = job.trouble or f"the job ended early, as {job.conclusion}"
-    if record is not None and record.refused:
-        why = f"the runner measured nothing: {record.refused}"
+    if refused:
+        why = f"the runner measured nothing: {refused}"
     if request.attempt < MAX_ATTEMPTS:
         # A lost runner, a stop that was lifted, a failed download: none says anything of the edit.
-        return Judged(go_on=True, why=why)
-    if record is not None and record.refused:
-        return Judged(_inconclusive(why))
-    return Judged(_inconclusive(f"{MAX_ATTEMPTS} jobs ended before the plan did ({why})"))
+        return Judged(why=why)
+    return Judged(_inconclusive(why if refused else f"{MAX_ATTEMPTS} jobs ended before the plan did ({why})"))
 
 
 def _inconclusive(reason: str) -> Finding:
@@ -135,12 +138,9 @@ def write_verdict(
 
 def write_lost(draft: Draft, experiment: Experiment, request: Request, job: Job, why: str) -> bool:
     """Add that a job ended before its plan did, before another one goes on with it; whether the ledger did not know that."""
-    key = f"lost:{experiment.number}:{experiment.head[:12]}:{request.attempt}"
-    if any(line.key == key for line in draft.snapshot.ledger):
-        return False
-    draft.add(
+    return draft.add_once(
         LostLine,
-        key,
+        f"lost:{experiment.number}:{experiment.head[:12]}:{request.attempt}",
         experiment=experiment.number,
         attempt=request.attempt,
         job=job.id,
@@ -148,7 +148,6 @@ def write_lost(draft: Draft, experiment: Experiment, request: Request, job: Job,
         known_runs=len(known_runs(request, job.record)),
         reason=why[:LOST_REASON],
     )
-    return True
 
 
 def write_orphan(draft: Draft, orphan: Orphan, reason: str) -> None:

@@ -273,11 +273,9 @@ class Moves:
         """Whether the ledger says that this content is a kept edit's, to be sealed again and not screened; it will."""
         inputs = self.snapshot.base.inputs
         key = f"rebased:{number}:{content[:12]}:{inputs[:12]}"
-        if any(line.key == key for line in self.snapshot.ledger):
-            return True
-        self.draft.add(RebasedLine, key, experiment=number, content=content, inputs=inputs)
-        self.urgent = True
-        return False
+        news = self.draft.add_once(RebasedLine, key, experiment=number, content=content, inputs=inputs)
+        self.urgent = self.urgent or news
+        return not news
 
     def _restart(
         self, experiment: Experiment, request: Request, before: Attempt, among: list[Action]

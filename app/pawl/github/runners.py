@@ -6,15 +6,14 @@ machine's own (docs/runner-hardening.md). Source: GitHub's REST reference, self-
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import parse_config
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound, Unprocessable
+from pawl.github.rules_file import rules_file
 from pawl.messages.labels import TRACKING
 from pawl.messages.runner import RUNNERS, RUNNERS_TITLE
 
@@ -87,12 +86,8 @@ def pinned_images(client: Repository) -> tuple[str, ...]:
         ConfigError: the rules cannot be read.
         GitHubError: GitHub refuses, or does not answer.
     """
-    try:
-        told = client.get(f"contents/{CONFIG_PATH}")
-    except NotFound:
-        return ()
-    text = base64.b64decode(told.get("content") or "").decode("utf-8", errors="replace")
-    images = [loop.run.image or "" for loop in parse_config(text).loops.values()]
+    file = rules_file(client)
+    images = [loop.run.image or "" for loop in parse_config(file.text).loops.values()] if file else []
     return tuple(dict.fromkeys(image for image in images if "@sha256:" in image))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from pawl.core.asks import Labelled, Level
-from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
+from pawl.core.config import WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
 from pawl.core.policy import PAUSED_LABEL
 from pawl.github.artifacts import Handed, fetch_handed
@@ -32,6 +31,7 @@ from pawl.github.facts import (
 )
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import BlobStore, Commit, Objects
+from pawl.github.rules_file import rules_file
 
 WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
 TRACKING_LABEL = "pawl:tracking"
@@ -121,13 +121,7 @@ class RepositoryView(Facets):
 
     def config_at(self, ref: str) -> ConfigFile | None:
         """The same on any branch or commit."""
-        try:
-            data = self.client.get(f"contents/{CONFIG_PATH}", ref=ref)
-        except NotFound:
-            return None
-        if not isinstance(data, dict) or data.get("type") != "file":
-            return None  # a folder, a link or a submodule of that name
-        return ConfigFile(data["sha"], base64.b64decode(data["content"]).decode("utf-8", errors="replace"))
+        return rules_file(self.client, ref)
 
     def branch(self, name: str) -> Branch:
         """The tip of a loop's branch.

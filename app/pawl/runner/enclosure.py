@@ -67,6 +67,17 @@ class User:
         return cls(name, entry.pw_uid, entry.pw_gid)
 
 
+SHARED = "runner and jobs need two users: a job could else read the runner's key"
+
+
+def lacking(program: Path) -> str:
+    """Why a folder is no runner program, and what to do; empty: it is one."""
+    for part in (Path("run.sh"), WORKER):
+        if not (program / part).is_file():
+            return f"{program} holds no runner program: {part} is missing. Unpack a release of actions/runner there"
+    return ""
+
+
 @dataclass(frozen=True)
 class Grounds:
     """What all runners of a machine share."""
@@ -96,12 +107,9 @@ class Grounds:
             Unfit: this cannot be done, or the program is none.
         """
         if self.runner.uid == self.job.uid:
-            raise Unfit("runner and jobs need two users: a job could else read the runner's key")
-        for part in (Path("run.sh"), WORKER):
-            if not (self.program / part).is_file():
-                raise Unfit(
-                    f"{self.program} holds no runner program: {part} is missing. Unpack a release of actions/runner there"
-                )
+            raise Unfit(SHARED)
+        if why := lacking(self.program):
+            raise Unfit(why)
         try:
             for folder in (self.state, self.state / "slots"):
                 folder.mkdir(mode=0o711, parents=True, exist_ok=True)

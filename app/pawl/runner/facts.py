@@ -16,8 +16,7 @@ from pawl.github.errors import GitHubError
 from pawl.github.runners import is_private
 from pawl.lab.device import crowded_gpus
 from pawl.lab.output import one_line
-from pawl.runner.credential import problem
-from pawl.runner.enclosure import WORKER, User
+from pawl.runner.enclosure import SHARED, WORKER, User, lacking
 from pawl.runner.errors import Unfit
 from pawl.runner.fitness import EngineFacts, GpuFacts
 
@@ -90,15 +89,14 @@ def users(runner: str, job: str) -> tuple[str, User | None, User | None]:
             found.append(None)
             wrong.append(str(error))
     if not wrong and runner == job:
-        wrong.append("runner and jobs need two users: a job could else read the runner's key")
+        wrong.append(SHARED)
     return "; ".join(wrong), found[0], found[1]
 
 
 def program(folder: Path) -> str:
     """What is wrong with the runner program; empty: nothing."""
-    for part in (Path("run.sh"), WORKER):
-        if not (folder / part).is_file():
-            return f"{folder} holds no runner program: {part} is missing. Unpack a release of actions/runner there"
+    if why := lacking(folder):
+        return why
     for path in (folder, folder / "bin", folder / "run.sh", folder / WORKER):
         status = path.stat()
         if status.st_uid != os.getuid() or status.st_mode & 0o022:
@@ -131,11 +129,6 @@ def readable(file: Path, accounts: tuple[User | None, ...]) -> str:
         if tried.returncode == 0:
             return f"{account.name} can read {file}: chmod 600 {file}"
     return ""
-
-
-def credential(file: Path) -> str:
-    """What is wrong with the token's file; empty: nothing."""
-    return problem(file)
 
 
 def private(client: Callable[[], Repository]) -> bool | None:

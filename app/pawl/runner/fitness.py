@@ -81,7 +81,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     yield from _gpus(facts)
     yield from _engine(facts)
     yield _clock(facts)
-    yield _said(
+    yield Finding(
         "warning" if facts.free < FREE else "ok",
         "disk",
         f"{facts.free / 1e9:.0f} GB are free"
@@ -96,27 +96,27 @@ def _findings(facts: Facts) -> Iterator[Finding]:
 
 def _gpus(facts: Facts) -> Iterator[Finding]:
     if facts.missing_gpus:
-        yield _said("problem", "driver", facts.missing_gpus)
+        yield Finding("problem", "driver", facts.missing_gpus)
     elif not facts.gpus:
-        yield _said("ok", "driver", "no NVIDIA driver: this is a runner without GPU")
+        yield Finding("ok", "driver", "no NVIDIA driver: this is a runner without GPU")
     for gpu in facts.gpus:
-        yield _said("ok", "driver", f"{gpu.name} answers")
+        yield Finding("ok", "driver", f"{gpu.name} answers")
         if not gpu.persistent:
-            yield _said(
+            yield Finding(
                 "warning",
                 "clocks",
                 f"{gpu.name}: persistence mode is off, so the first run of a job is slower: "
                 "nvidia-smi -pm 1, and after each boot again (nvidia-persistenced)",
             )
         if gpu.slowed:
-            yield _said(
+            yield Finding(
                 "warning",
                 "clocks",
                 f"{gpu.name}: heat or power holds its clocks down, so runs differ: cool it, or "
                 "lock the clocks lower with nvidia-smi -lgc",
             )
         if gpu.shared:
-            yield _said(
+            yield Finding(
                 "warning",
                 "driver",
                 f"{gpu.name}: {gpu.shared} other processes compute on it, and every "
@@ -127,32 +127,32 @@ def _gpus(facts: Facts) -> Iterator[Finding]:
 def _engine(facts: Facts) -> Iterator[Finding]:
     engine = facts.engine
     if engine.trouble:
-        yield _said(
+        yield Finding(
             "warning",
             "engine",
             f"no Docker Engine answers ({engine.trouble}), so loops with run.image cannot be "
             "measured here, and the others only in the weaker process sandbox",
         )
         return
-    yield _said("ok", "engine", "a Docker Engine answers" + (", rootless" if engine.rootless else ""))
+    yield Finding("ok", "engine", "a Docker Engine answers" + (", rootless" if engine.rootless else ""))
     if facts.gpus and not engine.gpus:
-        yield _said(
+        yield Finding(
             "problem",
             "container toolkit",
             "the engine cannot hand a GPU to a container: install NVIDIA's container "
             "toolkit, then nvidia-ctk runtime configure, and restart Docker",
         )
     elif facts.gpus:
-        yield _said("ok", "container toolkit", "the engine hands GPUs to containers")
+        yield Finding("ok", "container toolkit", "the engine hands GPUs to containers")
     if not engine.members:
-        yield _said(
+        yield Finding(
             "warning",
             "engine",
             "the jobs' user may not use the engine: use a rootless one of its own, or add it to "
             "the group docker, which gives its jobs root's rights on this machine",
         )
     elif not engine.rootless:
-        yield _said(
+        yield Finding(
             "warning",
             "isolation",
             "the jobs' user is in the group docker. Candidates never reach the socket, but a "
@@ -162,20 +162,20 @@ def _engine(facts: Facts) -> Iterator[Finding]:
 
 def _clock(facts: Facts) -> Finding:
     if facts.skew is None:
-        return _said("problem", "time", "GitHub's API does not answer: check the network, and --api")
+        return Finding("problem", "time", "GitHub's API does not answer: check the network, and --api")
     if abs(facts.skew) > SKEW:
         way = "ahead of" if facts.skew > 0 else "behind"
-        return _said(
+        return Finding(
             "problem",
             "time",
             f"this machine's clock is {abs(facts.skew):.0f} s {way} GitHub's: switch on NTP "
             "(timedatectl set-ntp true)",
         )
-    return _said("ok", "time", "the clock agrees with GitHub's")
+    return Finding("ok", "time", "the clock agrees with GitHub's")
 
 
 def _isolation(facts: Facts) -> Iterator[Finding]:
-    yield _said(
+    yield Finding(
         "ok" if facts.root else "problem",
         "isolation",
         "the supervisor is root, and starts runners as others"
@@ -189,9 +189,9 @@ def _isolation(facts: Facts) -> Iterator[Finding]:
         (facts.walls, "namespaces can be made"),
         (facts.readable, "neither of them can read the token"),
     ):
-        yield _said("problem" if trouble else "ok", "isolation", trouble or good)
+        yield Finding("problem" if trouble else "ok", "isolation", trouble or good)
     if facts.private is None:
-        yield _said(
+        yield Finding(
             "problem",
             "repository",
             f"{facts.repository} cannot be read with the token: it needs metadata (read), "
@@ -199,15 +199,11 @@ def _isolation(facts: Facts) -> Iterator[Finding]:
         )
     elif not facts.private:
         level: Level = "warning" if facts.accepted else "problem"
-        yield _said(
+        yield Finding(
             level,
             "repository",
             f"{facts.repository} is public: anybody can open a pull request from a fork that runs "
             "on this machine. Make it private, or accept that with --accept-public",
         )
     else:
-        yield _said("ok", "repository", f"{facts.repository} is private")
-
-
-def _said(level: Level, about: str, message: str) -> Finding:
-    return Finding(level, about, message)
+        yield Finding("ok", "repository", f"{facts.repository} is private")

@@ -94,7 +94,6 @@ class Supervisor:
         self._mail: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
         self._comment = runners.HealthComment(means.client, runner_marker(host))
         self._told: tuple[float, News] | None = None
-        self._stale = True
 
     def ask_to_end(self) -> None:
         """The first time: let what runs end, and take nothing more. The second time: end what runs. From any thread."""
@@ -105,9 +104,8 @@ class Supervisor:
         """Work until it ends: an empty text where it was asked to, else why it gave up."""
         with _signals(self.ask_to_end):
             try:
+                self._sweep()
                 while True:
-                    if self._stale:
-                        self._sweep()
                     for action in plan(self._all, self._duty, self._means.clock(), self._means.patience):
                         if isinstance(action, Leave):
                             self._report(last=True)
@@ -228,7 +226,6 @@ class Supervisor:
                     self._forget(known.id)
         except GitHubError as error:
             self._means.say(f"runners that an earlier start may have left were not looked for: {error}")
-        self._stale = False
 
     def _report(self, last: bool = False) -> None:
         now, news = self._means.clock(), News.of(self._all, self._duty)
