@@ -215,10 +215,10 @@ def test_the_whole_corpus_in_a_living_loop(tmp_path: Path) -> None:
     edits = iter(range(3))
 
     def script(body: dict[str, Any], count: int) -> Reply:
-        better = (
-            ("AIM = 1.0", "AIM = 2.0") if next(edits, 9) == 0 else ("SPREAD = 0.05", f"SPREAD = 0.05{count}")
-        )
-        return submit({better[0]: better[1]}, everything[:3000], 1e300)
+        # The others are worse by far: one that changes nothing passes the screen once in twenty times, and what follows
+        # may be no discard.
+        better, worse = {"AIM = 1.0": "AIM = 2.0"}, {"gauss(0, SPREAD)": f"gauss(-{count}, SPREAD)"}
+        return submit(better if next(edits, 9) == 0 else worse, everything[:3000], 1e300)
 
     with model_server("openai", script) as server, world(tmp_path, experiments=2, aim=loud) as here:
         agent = {"proposer": "llm", "model": server.model, "base_url": server.base_url}
