@@ -7,6 +7,7 @@ has the first core to itself, and they take turns.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -122,12 +124,13 @@ def _steady() -> Figure:
         with HubServer(hub) as server:
             known = hub.app
             with _pawl(
-                Path(folder) / "pawl.db", known.private_key_pem, str(known.id), server.api_url, looks=True
+                Path(folder) / "pawl.db", known.private_key_pem, str(known.id), server.api_url
             ) as port:
                 time.sleep(10)  # every loop has its tracking issue, and a first job
-                answers = steadily(
-                    port, Parcel.of("/webhooks", "push", payload(NAME), SECRET), PER_SECOND, STEADY_SECONDS
-                )
+                parcel = Parcel.of("/webhooks", "push", payload(NAME), SECRET)
+                # In a process of its own: in this one it would wait for the stand-in for GitHub, and count that.
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+                    answers = apart.submit(steadily, port, parcel, PER_SECOND, STEADY_SECONDS).result()
     middle, longest = median(answers.took) * 1e3, max(answers.took) * 1e3
     note = f"{len(answers.took)} deliveries, median {middle:.1f} ms, longest {longest:.0f} ms"
     return Figure(
@@ -136,50 +139,51 @@ def _steady() -> Figure:
 
 
 @contextmanager
-def _pawl(database: Path, key: str, app: str, api: str, looks: bool = False) -> Iterator[int]:
+def _pawl(database: Path, key: str, app: str, api: str) -> Iterator[int]:
+    port = _free_port()
     environment = {
         **os.environ, "PAWL_APP_ID": app, "PAWL_PRIVATE_KEY": key, "PAWL_WEBHOOK_SECRET": SECRET, "PAWL_API": api,
         "PAWL_DATABASE": f"sqlite:///{database}", "PAWL_TIMER": "1", "PAWL_SECONDS_BETWEEN_WRITES": "0",
+        "PAWL_PORT": str(port),
     }  # fmt: skip
-    if looks:
-        environment["LOOKS"] = "1"
-    process = _on_first_core([sys.executable, "-m", "benchmarks.front_door"], environment)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.stdin.close()
-        process.wait(20)
+    with _served([sys.executable, "-m", "pawl", "serve"], environment, port):
+        yield port
 
 
 @contextmanager
 def _probot(database: Path, key: str) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     environment = {
         **os.environ, "APP_ID": "1", "PRIVATE_KEY": key, "WEBHOOK_SECRET": SECRET, "DATABASE": str(database),
         "PORT": str(port), "LOG_LEVEL": "warn", "NODE_ENV": "production",
     }  # fmt: skip
-    process = _on_first_core(["node", str(PROBOT / "app.js")], environment)
+    with _served(["node", str(PROBOT / "app.js")], environment, port):
+        yield port
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _served(command: list[str], environment: dict[str, str], port: int) -> Iterator[None]:
+    """A server that has the first core to itself, and its log in nothing."""
+    process = subprocess.Popen(
+        ["taskset", "-c", "0", *command], env=environment, cwd=ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        for _ in range(100):
+        for _ in range(200):
             with socket.socket() as line:
                 if line.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
-        yield port
+        yield
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _on_first_core(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        ["taskset", "-c", "0", *command], env=environment, cwd=ROOT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 def _install_probot() -> str:

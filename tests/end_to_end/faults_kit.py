@@ -163,7 +163,8 @@ class Process:
     @cached_property
     def client(self) -> FlaskClient:
         """The App's front door."""
-        return front_door(self.app).test_client()
+        _, pages = front_door(self.app)
+        return pages.test_client()
 
 
 @dataclass

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +18,11 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from pawl.commands.serve import AppServer
 from pawl.control.database import Database
 from pawl.control.events import Event
-from pawl.control.settings import Settings
-from pawl.web import MAX_BODY, Door, create_app, signed
+from pawl.web import Inside, create_app
 from pawl.web.flood import BURST, SMALL, SOURCES, Flood
+from pawl.web.gate import MAX_BODY, Gate, signed
 
 SECRET = "It's a Secret to Everybody"
 PUSH = {"repository": {"full_name": "us/loop"}, "sender": {"login": "ann"}}
@@ -46,8 +43,9 @@ class Behind:
             guid, name, event.action, event.repository, datetime(2026, 1, 1, tzinfo=UTC)
         )
 
-    def door(self) -> Door:
-        return Door(SECRET, self.receive, lambda: self.is_ready, lambda: {"name": "pawl"}, lambda: b"")
+    def app(self, seconds: Callable[[], float]) -> Flask:
+        inside = Inside(lambda: self.is_ready, lambda: {"name": "pawl"}, lambda: b"")
+        return create_app(Gate(SECRET, self.receive, seconds), inside)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +59,7 @@ def behind() -> Iterator[Behind]:
 def app(behind: Behind) -> Flask:
     """A door at which nobody knocks twice in an hour."""
     hours = count(step=3600)
-    return create_app(replace(behind.door(), seconds=lambda: float(next(hours))))
+    return behind.app(lambda: float(next(hours)))
 
 
 @pytest.fixture
@@ -114,11 +112,7 @@ def test_githubs_own_example_of_a_signature() -> None:
 @pytest.mark.parametrize("secret", ["", None])
 def test_without_a_secret_there_is_no_door(behind: Behind, secret: Any) -> None:
     with pytest.raises(ValueError, match="PAWL_WEBHOOK_SECRET"):
-        create_app(Door(secret, behind.receive, lambda: True, dict, bytes))
-
-
-def test_the_secret_does_not_show(behind: Behind) -> None:
-    assert SECRET not in repr(behind.door())
+        Gate(secret, behind.receive)
 
 
 def test_a_delivery_is_taken_once(client: FlaskClient, behind: Behind) -> None:
@@ -181,7 +175,7 @@ def clock() -> Clock:
 def flooded(behind: Behind, clock: Clock) -> FlaskClient:
     """A door of its own, that remembers nobody's mistakes yet."""
     behind.received.clear()
-    return create_app(replace(behind.door(), seconds=clock)).test_client()
+    return behind.app(clock).test_client()
 
 
 def forged(client: FlaskClient, source: str = "203.0.113.7") -> TestResponse:
@@ -304,22 +298,6 @@ def test_a_body_that_is_too_large_is_refused_unread(client: FlaskClient, behind:
     assert deliver(client, b"{" + b" " * (MAX_BODY - 2) + b"}", "as-large-as-may-be").status_code == 202
 
 
-def test_the_server_refuses_a_large_body_before_it_is_kept(tmp_path: Path) -> None:
-    """The server in front of Flask would otherwise write a gigabyte to disk for anybody."""
-    from pawl.localhub import Hub
-
-    hub = Hub.open(tmp_path / "hub")
-    known = hub.app
-    hub.close()
-    database = f"sqlite:///{tmp_path / 'pawl.db'}"
-    server = AppServer(Settings(known.id, known.private_key_pem, SECRET, database=database, port=0))
-    try:
-        assert server._server._server.adj.max_request_body_size == MAX_BODY
-    finally:
-        server._server.stop()
-        server.app.database.close()
-
-
 def test_health_and_readiness(client: FlaskClient, behind: Behind) -> None:
     assert well_formed(client.get("/healthz")) == "ok"
     assert well_formed(client.get("/readyz")) == "ready"
@@ -365,8 +343,7 @@ def test_a_fault_inside_is_answered_without_a_traceback(behind: Behind) -> None:
     def broken(name: str, guid: str, payload: Mapping[str, Any]) -> bool:
         raise RuntimeError(f"the secret is {SECRET}")
 
-    app = create_app(Door(SECRET, broken, lambda: True, dict, bytes))
-    app.logger.disabled = True
+    app = create_app(Gate(SECRET, broken), Inside(lambda: True, dict, bytes))
     answer = deliver(app.test_client(), BODY)
     assert answer.status_code == 500
     assert answer.json == {"message": "internal server error"}

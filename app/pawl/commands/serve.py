@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -18,16 +19,22 @@ from pawl.commands.server import WebServer
 from pawl.control.app import PawlApp
 from pawl.control.errors import SettingsError
 from pawl.control.settings import Settings, credentials_file, read_place, read_settings
-from pawl.web import Door, create_app
+from pawl.web import Inside, create_app
+from pawl.web.gate import Gate
+from pawl.web.webhooks import BriefWebhooks
+
+SWITCH = 0.0005
+"""Seconds that a look may compute before a delivery that waits has its turn; Python's own five milliseconds add up."""
 
 
-def front_door(app: PawlApp) -> Flask:
-    """The WSGI application in front of an App.
+def front_door(app: PawlApp) -> tuple[Gate, Flask]:
+    """What decides about deliveries to an App, and the WSGI application with that and its pages.
 
     Raises:
         ValueError: its settings have no webhook secret.
     """
-    return create_app(Door(app.settings.webhook_secret, app.receive, app.ready, app.status, app.metrics))
+    gate = Gate(app.settings.webhook_secret, app.receive)
+    return gate, create_app(gate, Inside(app.ready, app.status, app.metrics))
 
 
 class AppServer:
@@ -39,8 +46,11 @@ class AppServer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.app = PawlApp(settings)
-        self._server = WebServer(front_door(self.app), settings.host, settings.port, "web")
+        self.app = app = PawlApp(settings)
+        gate, pages = front_door(app)
+        # While a look writes to the database, a delivery waits for it, and others shall not wait for that delivery.
+        brief = BriefWebhooks(gate, app.database.idle, time.time)
+        self._server = WebServer(pages, settings.host, settings.port, "web", brief)
         self.port, self.address = self._server.port, self._server.address
 
     def start(self) -> None:
@@ -91,6 +101,7 @@ def serve(settings: Settings, ended: threading.Event) -> None:
         raise SettingsError(
             f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}"
         ) from None
+    sys.setswitchinterval(SWITCH)
     server.start()
     structlog.get_logger(__name__).info("serving", address=server.address, api=settings.api)
     ended.wait()

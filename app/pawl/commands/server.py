@@ -1,18 +1,37 @@
-"""A WSGI application on waitress, on threads of this process."""
+"""A WSGI application on waitress, on threads of this process.
+
+Waitress reads in one thread and answers in others. For a request that takes a fraction of a millisecond, handing it to
+another thread and back is most of the work: such requests are answered by the thread that has read them.
+"""
 
 from __future__ import annotations
 
+import socket
 import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from waitress.server import create_server
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import Task, ThreadedTaskDispatcher, WSGITask
 
 from pawl.control.errors import SettingsError
-from pawl.web import MAX_BODY
+from pawl.web.gate import MAX_BODY
 
 THREADS = 8
 CONNECTIONS = 500
 """Connections at once. Waitress' own hundred are taken by a hundred that say nothing."""
+
+
+class Brief(Protocol):
+    """Requests that take so little time that no other has to wait for them."""
+
+    def takes(self, method: str, path: str, length: int) -> bool:
+        """Whether one is, by the length of its body in bytes."""
+
+    def answer(self, peer: str, sent: Mapping[str, str], body: bytes) -> bytes:
+        """The whole answer, as HTTP/1.1 has it, of a connection that stays open; headers are named as CGI names them."""
 
 
 class WebServer:
@@ -23,31 +42,29 @@ class WebServer:
         host: address to listen on.
         port: 0 for any that is free.
         name: of its thread.
+        brief: what is answered by the thread that reads.
 
     Raises:
         SettingsError: nobody can listen there.
     """
 
-    def __init__(self, application: Any, host: str, port: int, name: str) -> None:
-        try:
-            server: Any = create_server(
-                application,
-                host=host,
-                port=port,
-                threads=THREADS,
-                ident="pawl",
-                connection_limit=CONNECTIONS,
-                asyncore_use_poll=True,  # select() knows no more than 1024 files
-                max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
-            )
-        except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {host}:{port}: {error}; set PAWL_HOST and PAWL_PORT"
-            ) from None
-        self._server = server
-        self.port: int = getattr(server, "effective_port", port)
+    def __init__(self, application: Any, host: str, port: int, name: str, brief: Brief | None = None) -> None:
+        listening = listen(host, port)
+        adjustments = Adjustments(
+            ident="pawl",
+            connection_limit=CONNECTIONS,
+            asyncore_use_poll=True,  # select() knows no more than 1024 files
+            max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
+        )
+        dispatcher = _Dispatcher(brief)
+        dispatcher.set_thread_count(THREADS)
+        self._server: Any = _Server(
+            application, {}, True, listening, dispatcher, adjustments, bind_socket=False,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+        )  # fmt: skip
+        self.port: int = listening.getsockname()[1]
         self.address = f"http://{host}:{self.port}"
-        self._thread = threading.Thread(target=server.run, name=name, daemon=True)
+        self._thread = dispatcher.reader = threading.Thread(target=self._server.run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -71,3 +88,84 @@ class WebServer:
         for channel in list(self._server.active_channels.values()):
             channel.close_when_flushed = True
         self._server.close()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    """A connection."""
+
+    due = False
+    """Whether its next request is brief, and waits for the thread that has read it."""
+
+    @staticmethod
+    def task_class(channel: Any, request: Any) -> Task:
+        """What answers a request."""
+        return _BriefTask(channel, request) if channel.due else WSGITask(channel, request)
+
+    def received(self, data: bytes) -> bool:
+        """Take what was read, and answer what is complete and brief."""
+        taken = bool(super().received(data))  # under a lock that answering needs
+        while self.due:
+            self.service()
+        return taken
+
+
+class _BriefTask(Task):  # type: ignore[misc]
+    """Answers one brief request."""
+
+    def service(self) -> None:
+        """Do so."""
+        channel, request = self.channel, self.request
+        channel.due = False
+        body = request.get_body_stream().read()
+        channel.write_soon(
+            channel.server.task_dispatcher.brief.answer(channel.addr[0], request.headers, body)
+        )
+
+
+class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Hands requests to threads, but for the brief ones."""
+
+    def __init__(self, brief: Brief | None) -> None:
+        super().__init__()
+        self.brief = brief
+        self.reader = threading.current_thread()
+        """The thread that reads."""
+
+    def add_task(self, task: Any) -> None:
+        """A connection's next request is complete."""
+        request = task.requests[0]
+        task.due = (
+            self.brief is not None
+            and threading.current_thread() is self.reader
+            and not request.error
+            and request.version == "1.1"
+            and "CONNECTION" not in request.headers
+            and self.brief.takes(request.command, request.path, request.content_length)
+        )
+        if not task.due:
+            super().add_task(task)
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    channel_class = _Channel
+    task_dispatcher: _Dispatcher
+
+    def pull_trigger(self) -> None:
+        """Wake the thread that reads, unless it is the one that asks."""
+        if threading.current_thread() is not self.task_dispatcher.reader:
+            super().pull_trigger()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        SettingsError: nobody can.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error}; set PAWL_HOST and PAWL_PORT") from None

@@ -2,85 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import math
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from pawl.web.flood import SMALL, Flood, source_of
+from pawl.web.gate import Gate
 from pawl.web.headers import guarded
-
-log = structlog.get_logger(__name__)
-
-MAX_BODY = 5 * 2**20
-"""Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
-WRONG = "the signature does not match the body and the webhook secret"
+from pawl.web.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
-class Door:
-    """What the front door needs of the App behind it."""
+class Inside:
+    """What can be asked of the App behind the inside."""
 
-    webhook_secret: str = field(repr=False)
-    receive: Callable[[str, str, Mapping[str, Any]], bool]
-    """Takes event name, delivery id and payload; false if the delivery was received before."""
     ready: Callable[[], bool]
     status: Callable[[], Mapping[str, Any]]
     metrics: Callable[[], bytes]
     """Figures in Prometheus' text format."""
-    seconds: Callable[[], float] = time.monotonic
-    """Seconds that only go forward."""
 
 
-def create_app(door: Door) -> Flask:
-    """The Flask application.
-
-    Raises:
-        ValueError: without a webhook secret anybody could speak as GitHub, so none is no option.
-    """
-    if not door.webhook_secret:
-        raise ValueError(
-            "a webhook secret is required: set PAWL_WEBHOOK_SECRET to the one in the App's settings"
-        )
+def create_app(gate: Gate, inside: Inside) -> Flask:
+    """The Flask application."""
     app = Flask("pawl")
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    flood = Flood(door.seconds)
-
-    @app.post("/webhooks")
-    def webhooks() -> Response:
-        """One delivery: signature before anything else, then one insert, then 202."""
-        source = source_of(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
-        if (wait := flood.wait(source)) and (request.content_length or 0) > SMALL:
-            return _later(wait)
-        body = request.get_data(cache=False)
-        if not signed(door.webhook_secret, body, request.headers.get("X-Hub-Signature-256", "")):
-            wait, begins = flood.mistake(source)
-            if begins:
-                log.warning("deliveries with a wrong signature", source=source)
-            return _later(wait) if wait else _answer(HTTPStatus.UNAUTHORIZED, WRONG)
-        event, guid = request.headers.get("X-GitHub-Event", ""), request.headers.get("X-GitHub-Delivery", "")
-        if not event or not guid or len(guid) > 64 or len(event) > 64:
-            return _answer(HTTPStatus.BAD_REQUEST, "X-GitHub-Event and X-GitHub-Delivery are required")
-        try:
-            payload = json.loads(body)
-        except (ValueError, RecursionError):
-            return _answer(
-                HTTPStatus.BAD_REQUEST,
-                "the body is no JSON; set the webhook's content type to application/json",
-            )
-        if not isinstance(payload, dict):
-            return _answer(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
-        fresh = door.receive(event, guid, payload)
-        return _answer(HTTPStatus.ACCEPTED, "accepted" if fresh else "seen before")
+    app.wsgi_app = Webhooks(gate, app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation has it
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -90,7 +39,7 @@ def create_app(door: Door) -> Flask:
     @app.get("/readyz")
     def readyz() -> Response:
         """Whether deliveries can be taken."""
-        if door.ready():
+        if inside.ready():
             return _answer(HTTPStatus.OK, "ready")
         return _answer(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -100,12 +49,12 @@ def create_app(door: Door) -> Flask:
     @app.get("/metrics")
     def metrics() -> Response:
         """Figures for Prometheus."""
-        return Response(door.metrics(), mimetype="text/plain; version=0.0.4")
+        return Response(inside.metrics(), mimetype="text/plain; version=0.0.4")
 
     @app.get("/")
     def index() -> Response:
         """What this process does, for a person who finds it."""
-        return _json(HTTPStatus.OK, door.status())
+        return _json(HTTPStatus.OK, inside.status())
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
@@ -121,19 +70,6 @@ def create_app(door: Door) -> Flask:
         return guarded(response)
 
     return app
-
-
-def signed(secret: str, body: bytes, signature: str) -> bool:
-    """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
-    wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
-
-
-def _later(wait: float) -> Response:
-    """Too many mistakes of one source. What was genuine and is lost here GitHub is asked for again."""
-    answer = _answer(HTTPStatus.TOO_MANY_REQUESTS, f"too many deliveries with a wrong signature; {WRONG}")
-    answer.headers["Retry-After"] = str(math.ceil(wait))
-    return answer
 
 
 def _answer(status: HTTPStatus, message: str) -> Response:

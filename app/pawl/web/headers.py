@@ -8,6 +8,15 @@ from werkzeug.wrappers import Response
 
 R = TypeVar("R", bound=Response)
 
+POLICY = "Content-Security-Policy"
+GUARDS = {
+    POLICY: "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
 
 def guarded(response: R, more: str = "") -> R:
     """Add them.
@@ -16,9 +25,7 @@ def guarded(response: R, more: str = "") -> R:
         response: the answer.
         more: directives of CSP beside ``default-src 'none'``, for pages that have a form.
     """
-    response.headers["Content-Security-Policy"] = f"default-src 'none'{more and '; '}{more}"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(GUARDS)
+    if more:
+        response.headers[POLICY] += f"; {more}"
     return response

@@ -1,0 +1,145 @@
+"""What becomes of a delivery: its signature before anything else, then one insert, then 202. No server is known here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+
+from pawl.web.flood import SMALL, Flood, source_of
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 5 * 2**20
+"""Bytes of a webhook's body; GitHub's own payloads are capped at 25 MB, and none that Pawl reads comes near this."""
+LONGEST = 64
+"""Characters of an event's name and of a delivery's id."""
+WRONG = "the signature does not match the body and the webhook secret"
+
+
+HEADERS = ("X-Forwarded-For", "X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery")
+"""What a `Knock` takes of a request's headers, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """The head of a request to `/webhooks`; nothing of it is believed yet."""
+
+    peer: str
+    """The address that the connection comes from."""
+    forwarded: str
+    """X-Forwarded-For."""
+    signature: str
+    """X-Hub-Signature-256."""
+    event: str
+    """X-GitHub-Event."""
+    delivery: str
+    """X-GitHub-Delivery."""
+    length: int
+    """Bytes that the body is said to have; 0 if nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a delivery is answered."""
+
+    status: HTTPStatus
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beside those that every answer has."""
+
+
+ACCEPTED = Answer(HTTPStatus.ACCEPTED, "accepted")
+SEEN = Answer(HTTPStatus.ACCEPTED, "seen before")
+ONLY_POST = Answer(
+    HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED.phrase.lower(), (("Allow", "POST"),)
+)
+UNSIGNED = Answer(HTTPStatus.UNAUTHORIZED, WRONG)
+TOO_LARGE = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase.lower())
+NAMELESS = Answer(HTTPStatus.BAD_REQUEST, "X-GitHub-Event and X-GitHub-Delivery are required")
+NO_JSON = Answer(
+    HTTPStatus.BAD_REQUEST,
+    "the body is no JSON; set the webhook's content type to application/json",
+)
+CUT_SHORT = Answer(HTTPStatus.BAD_REQUEST, "the body ends before it is as long as its header says")
+FAULT = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INTERNAL_SERVER_ERROR.phrase.lower())
+NO_OBJECT = Answer(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
+
+
+class Gate:
+    """Lets GitHub's deliveries in, and nobody else's.
+
+    Args:
+        secret: the webhook secret that the App shares with GitHub.
+        receive: takes event name, delivery id and payload; false if the delivery was received before.
+        seconds: that only go forward.
+
+    Raises:
+        ValueError: without a webhook secret anybody could speak as GitHub, so none is no option.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        receive: Callable[[str, str, Mapping[str, Any]], bool],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not secret:
+            raise ValueError(
+                "a webhook secret is required: set PAWL_WEBHOOK_SECRET to the one in the App's settings"
+            )
+        self._secret, self._receive = secret, receive
+        self._flood = Flood(seconds)
+
+    def turns_away(self, knock: Knock) -> Answer | None:
+        """The answer to a delivery whose body is not worth reading; none if it is."""
+        if knock.length > MAX_BODY:
+            return TOO_LARGE
+        if knock.length > SMALL and (wait := self._flood.wait(source_of(knock.peer, knock.forwarded))):
+            return _later(wait)
+        return None
+
+    def lets_in(self, knock: Knock, body: bytes) -> Answer:
+        """The answer to a delivery whose body was read; one that is accepted has been noted."""
+        if not signed(self._secret, body, knock.signature):
+            return self._mistake(source_of(knock.peer, knock.forwarded))
+        event, delivery = knock.event, knock.delivery
+        if not event or not delivery or len(delivery) > LONGEST or len(event) > LONGEST:
+            return NAMELESS
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            return NO_JSON
+        if not isinstance(payload, dict):
+            return NO_OBJECT
+        try:
+            return ACCEPTED if self._receive(event, delivery, payload) else SEEN
+        except Exception:
+            log.exception("a delivery could not be taken", github_event=event, delivery=delivery)
+            return FAULT
+
+    def _mistake(self, source: str) -> Answer:
+        wait, begins = self._flood.mistake(source)
+        if begins:
+            log.warning("deliveries with a wrong signature", source=source)
+        return _later(wait) if wait else UNSIGNED
+
+
+def signed(secret: str, body: bytes, signature: str) -> bool:
+    """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
+    wanted = "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
+
+
+def _later(wait: float) -> Answer:
+    """Too many mistakes of one source. What was genuine and is lost here GitHub is asked for again."""
+    message = f"too many deliveries with a wrong signature; {WRONG}"
+    return Answer(HTTPStatus.TOO_MANY_REQUESTS, message, (("Retry-After", str(math.ceil(wait))),))
