@@ -32,7 +32,7 @@ from pawl.messages.scaffold import workflow
 
 ROUNDS, SECONDS = 5, 4.0
 LOOPS, PER_SECOND, STEADY_SECONDS = 50, 200, 15.0
-SHARE_OF_PROBOT = 0.6
+SHARE_OF_PROBOT = {"waitress": 0.6, "granian": 1.0}
 NAME = "us/lab"
 ROOT = Path(__file__).parent.parent
 PROBOT = ROOT / "build" / "probot"
@@ -80,21 +80,25 @@ def measure() -> list[Figure]:
     if trouble := _install_probot():
         print(f"without Probot: {trouble}", file=sys.stderr)
         return figures
-    rates: dict[str, list[float]] = {"pawl": [], "probot": []}
+    rates: dict[str, list[float]] = {"waitress": [], "granian": [], "Probot 14": []}
     with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
         for turn in range(ROUNDS):
-            home = Path(folder)
-            with _pawl(home / f"pawl-{turn}.db", key, "1", "http://127.0.0.1:9") as port:
-                rates["pawl"].append(_rate(port, "/webhooks"))
-            with _probot(home / f"probot-{turn}.db", key) as port:
-                rates["probot"].append(_rate(port, "/api/github/webhooks"))
-    pawl, probot = median(rates["pawl"]), median(rates["probot"])
-    spread = "; ".join(f"{name} {min(each):.0f} to {max(each):.0f}/s" for name, each in rates.items())
-    note = f"Pawl {pawl:.0f}/s, Probot 14 {probot:.0f}/s; {spread}"
-    return [
-        *figures,
-        Figure("Probot's webhooks for one of Pawl's", probot / pawl, "x", 1 / SHARE_OF_PROBOT, note),
-    ]
+            for server in ("waitress", "granian"):
+                database = Path(folder) / f"{server}-{turn}.db"
+                with _pawl(database, key, "1", "http://127.0.0.1:9", server) as port:
+                    rates[server].append(_rate(port, "/webhooks"))
+            with _probot(Path(folder) / f"probot-{turn}.db", key) as port:
+                rates["Probot 14"].append(_rate(port, "/api/github/webhooks"))
+    probot = rates.pop("Probot 14")
+    for server, each in rates.items():
+        name = f"Probot's webhooks for one of Pawl's on {server}"
+        note = f"Pawl {_spread(each)}, Probot 14 {_spread(probot)}"
+        figures.append(Figure(name, median(probot) / median(each), "x", 1 / SHARE_OF_PROBOT[server], note))
+    return figures
+
+
+def _spread(rates: list[float]) -> str:
+    return f"{median(rates):.0f}/s ({min(rates):.0f} to {max(rates):.0f})"
 
 
 def _rate(port: int, path: str) -> float:
@@ -139,12 +143,12 @@ def _steady() -> Figure:
 
 
 @contextmanager
-def _pawl(database: Path, key: str, app: str, api: str) -> Iterator[int]:
+def _pawl(database: Path, key: str, app: str, api: str, server: str = "waitress") -> Iterator[int]:
     port = _free_port()
     environment = {
         **os.environ, "PAWL_APP_ID": app, "PAWL_PRIVATE_KEY": key, "PAWL_WEBHOOK_SECRET": SECRET, "PAWL_API": api,
         "PAWL_DATABASE": f"sqlite:///{database}", "PAWL_TIMER": "1", "PAWL_SECONDS_BETWEEN_WRITES": "0",
-        "PAWL_PORT": str(port),
+        "PAWL_PORT": str(port), "PAWL_SERVER": server,
     }  # fmt: skip
     with _served([sys.executable, "-m", "pawl", "serve"], environment, port):
         yield port

@@ -16,7 +16,7 @@ WORKDIR /src
 COPY . .
 # Words of one command line, on purpose unquoted.
 RUN $PIP install --quiet --no-cache-dir --no-compile --constraint .ci/constraints.txt --target /opt/pawl \
-    '.[app,llm,search]'
+    '.[app,granian,llm,search]'
 
 FROM ${BASE}
 COPY --from=build /opt/pawl /opt/pawl

@@ -160,6 +160,7 @@ def serve(
     database: Annotated[str | None, typer.Option(help="PAWL_DATABASE, an SQLAlchemy address")] = None,
     host: Annotated[str | None, typer.Option(help="PAWL_HOST")] = None,
     port: Annotated[int | None, typer.Option(help="PAWL_PORT")] = None,
+    server: Annotated[str | None, typer.Option(help="PAWL_SERVER: waitress or granian")] = None,
     print_credentials: Annotated[
         bool,
         typer.Option("--print-credentials", help="Print a new App's credentials, and keep none of them."),
@@ -173,7 +174,7 @@ def serve(
 
     given = {"app_id": app_id, "private_key_file": private_key_file, "api": api, "database": database}
     try:
-        start(os.environ, {**given, "host": host, "port": port}, print_credentials)
+        start(os.environ, {**given, "host": host, "port": port, "server": server}, print_credentials)
     except SettingsError as error:
         fail(error, 2)
 

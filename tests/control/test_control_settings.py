@@ -57,6 +57,7 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ({"PAWL_PORT": "http"}, "PAWL_PORT must be a number"),
         ({"PAWL_PORT": "70000"}, "PAWL_PORT must be between 0 and 65535"),
         ({"PAWL_PORT": "-1"}, "PAWL_PORT must be between"),
+        ({"PAWL_SERVER": "apache"}, "PAWL_SERVER must be one of waitress, granian, not 'apache'"),
         ({"PAWL_TIMER": "soon"}, "PAWL_TIMER must be a number"),
         ({"PAWL_TIMER": "0"}, "PAWL_TIMER must be between 1"),
         ({"PAWL_TIMER": "nan"}, "PAWL_TIMER must be between"),

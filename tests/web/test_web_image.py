@@ -26,7 +26,7 @@ TAG = "pawl-app-test:latest"
 def image(docker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The image, from a checkout with every package beside it: no container here reaches an index."""
     context = tmp_path_factory.mktemp("context")
-    image_kit.build("app.Dockerfile", TAG, docker_image, "app,llm,search", context)
+    image_kit.build("app.Dockerfile", TAG, docker_image, "app,granian,llm,search", context)
     yield TAG
     image_kit.remove(TAG)
 

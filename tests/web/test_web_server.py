@@ -1,4 +1,4 @@
-"""The server: a brief delivery is answered by the thread that reads, and nothing that is slow ever is."""
+"""The servers: a brief delivery is answered by the thread that reads, and nothing that is slow ever is."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from pawl.commands.granian_server import GranianServer
+from pawl.commands.serve import Server
 from pawl.commands.server import WebServer
 from pawl.control.errors import SettingsError
 from pawl.web import Inside, create_app
 from pawl.web.flood import SMALL
 from pawl.web.gate import MAX_BODY, Gate
+from pawl.web.rsgi import FrontDoor
 from pawl.web.webhooks import BriefWebhooks
 
 SECRET = "It's a Secret to Everybody"
@@ -30,15 +33,19 @@ SOON = 20.0
 class House:
     """An App whose front door is a real server."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         self.threads: dict[str, str] = {}
         """Which thread took a delivery."""
         self.idle = True
         self.inside, self.go_on = threading.Event(), threading.Event()
         gate = Gate(SECRET, self._receive)
         pages = create_app(gate, Inside(lambda: True, lambda: {"name": "pawl"}, self._metrics))
-        brief = BriefWebhooks(gate, lambda: self.idle, lambda: AT)
-        self.server = WebServer(pages, "127.0.0.1", 0, "reader", brief)
+        if kind == "granian":
+            door = FrontDoor(gate, pages, lambda: self.idle)
+            self.server: Server = GranianServer(door, "127.0.0.1", 0, "reader")
+        else:
+            brief = BriefWebhooks(gate, lambda: self.idle, lambda: AT)
+            self.server = WebServer(pages, "127.0.0.1", 0, "reader", brief)
 
     def _receive(self, _event: str, delivery: str, _payload: Mapping[str, Any]) -> bool:
         self.threads[delivery] = threading.current_thread().name
@@ -56,9 +63,14 @@ class House:
         return socket.create_connection(("127.0.0.1", self.server.port), timeout=SOON)
 
 
+@pytest.fixture(params=["waitress", "granian"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def house() -> Iterator[House]:
-    made = House()
+def house(kind: str) -> Iterator[House]:
+    made = House(kind)
     made.server.start()
     yield made
     made.go_on.set()
@@ -80,8 +92,8 @@ def read(stream: Any) -> tuple[int, dict[str, str], str]:
     headers = dict[str, str]()
     while line := stream.readline().strip():
         name, _, value = line.decode().partition(": ")
-        headers[name] = value
-    return status, headers, stream.read(int(headers["Content-Length"])).decode()
+        headers[name.lower()] = value
+    return status, headers, stream.read(int(headers["content-length"])).decode()
 
 
 def asked(house: House, request: bytes) -> tuple[int, dict[str, str], str]:
@@ -94,7 +106,7 @@ def test_a_brief_delivery_is_answered_by_the_thread_that_reads(house: House) -> 
     status, headers, text = asked(house, delivery("brief"))
     assert (status, json.loads(text)) == (202, {"message": "accepted"})
     assert house.threads == {"brief": "reader"}
-    assert headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"
+    assert headers["date"].endswith(" GMT")
 
 
 def test_both_ways_answer_alike(house: House) -> None:
@@ -102,28 +114,25 @@ def test_both_ways_answer_alike(house: House) -> None:
     _, brief, _ = asked(house, delivery("brief"))
     house.idle = False
     _, other, _ = asked(house, delivery("other"))
-    assert house.threads["other"].startswith("waitress")
-    own = {"Date", "Server"}
+    assert house.threads["other"] != "reader"
+    own = {"date", "server"}
     assert {k: v for k, v in brief.items() if k not in own} == {
         k: v for k, v in other.items() if k not in own
     }
 
 
-@pytest.mark.parametrize(
-    "request_of",
-    [
-        lambda: delivery("it", SMALL + 1),
-        lambda: delivery("it", version="1.0"),
-        lambda: delivery("it", more="Connection: close\r\n"),
-    ],
-    ids=["a long body", "HTTP/1.0", "the last of its connection"],
-)
-def test_whatever_is_not_plain_is_handed_to_another_thread(
-    house: House, request_of: Callable[[], bytes]
-) -> None:
-    status, _, _ = asked(house, request_of())
-    assert status == 202
-    assert house.threads["it"].startswith("waitress")
+def test_a_long_delivery_is_handed_to_another_thread(house: House) -> None:
+    """It takes its time to parse, while the thread that reads serves everybody."""
+    assert asked(house, delivery("long", SMALL + 1))[0] == 202
+    assert house.threads["long"] != "reader"
+
+
+@pytest.mark.parametrize("last", [{"version": "1.0"}, {"more": "Connection: close\r\n"}])
+def test_the_last_delivery_of_a_connection(house: House, last: dict[str, str]) -> None:
+    with house.connect() as line, line.makefile("rb") as stream:
+        line.sendall(delivery("last", **last))  # type: ignore[arg-type]
+        assert read(stream)[0] == 202
+        assert stream.read() == b""
 
 
 def test_a_delivery_that_waits_for_the_database_keeps_nobody_waiting(house: House) -> None:
@@ -170,7 +179,7 @@ def test_a_delivery_that_comes_byte_by_byte(house: House) -> None:
 def test_a_wrong_signature_is_refused_at_once(house: House) -> None:
     status, headers, _ = asked(house, delivery("forged").replace(b"sha256=", b"sha256=0"))
     assert status == 401
-    assert headers["Content-Security-Policy"] == "default-src 'none'"
+    assert headers["content-security-policy"] == "default-src 'none'"
     assert house.threads == {}
 
 
@@ -179,7 +188,7 @@ def test_what_no_header_says_breaks_no_line(house: House) -> None:
     status, headers, text = asked(house, delivery("a\tb\xff"[:3] + "x" * 200))
     assert status == 400
     assert re.fullmatch(r'\{"message": "[^"]+"\}\n', text)
-    assert "X-GitHub-Delivery" not in headers
+    assert "x-github-delivery" not in headers
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(house: House) -> None:
@@ -188,8 +197,8 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(house: House) -> 
     assert asked(house, head.encode())[0] == 413
 
 
-def test_what_is_asked_when_it_stops_is_answered() -> None:
-    house = House()
+def test_what_is_asked_when_it_stops_is_answered(kind: str) -> None:
+    house = House(kind)
     house.server.start()
     with house.connect() as line, line.makefile("rb") as stream:
         line.sendall(b"GET /metrics HTTP/1.1\r\nHost: pawl\r\n\r\n")

@@ -1,4 +1,4 @@
-"""`pawl serve`: the App in one process, Flask on waitress."""
+"""`pawl serve`: the App in one process, Flask on waitress or granian."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import structlog
 from flask import Flask
@@ -21,6 +21,7 @@ from pawl.control.errors import SettingsError
 from pawl.control.settings import Settings, credentials_file, read_place, read_settings
 from pawl.web import Inside, create_app
 from pawl.web.gate import Gate
+from pawl.web.rsgi import FrontDoor
 from pawl.web.webhooks import BriefWebhooks
 
 SWITCH = 0.0005
@@ -47,10 +48,7 @@ class AppServer:
 
     def __init__(self, settings: Settings) -> None:
         self.app = app = PawlApp(settings)
-        gate, pages = front_door(app)
-        # While a look writes to the database, a delivery waits for it, and others shall not wait for that delivery.
-        brief = BriefWebhooks(gate, app.database.idle, time.time)
-        self._server = WebServer(pages, settings.host, settings.port, "web", brief)
+        self._server = _granian(app) if settings.server == "granian" else _waitress(app)
         self.port, self.address = self._server.port, self._server.address
 
     def start(self) -> None:
@@ -62,6 +60,39 @@ class AppServer:
         """Take no more deliveries, and let the looks that run end."""
         self._server.stop()
         self.app.stop()
+
+
+class Server(Protocol):
+    """Answers on a thread of its own."""
+
+    port: int
+    address: str
+
+    def start(self) -> None:
+        """Begin to answer."""
+
+    def stop(self) -> None:
+        """Answer what is being asked, and nothing more."""
+
+
+def _waitress(app: PawlApp) -> Server:
+    gate, pages = front_door(app)
+    # While a look writes to the database, a delivery waits for it, and others shall not wait for that delivery.
+    brief = BriefWebhooks(gate, app.database.idle, time.time)
+    return WebServer(pages, app.settings.host, app.settings.port, "web", brief)
+
+
+def _granian(app: PawlApp) -> Server:
+    try:
+        from pawl.commands.granian_server import GranianServer
+    except ImportError:
+        raise SettingsError(
+            "PAWL_SERVER is granian, which is not installed; install 'pawl[granian]', or leave PAWL_SERVER out"
+        ) from None
+    gate, pages = front_door(app)
+    return GranianServer(
+        FrontDoor(gate, pages, app.database.idle), app.settings.host, app.settings.port, "web"
+    )
 
 
 def start(environment: Mapping[str, str], given: Mapping[str, object], show: bool = False) -> None:

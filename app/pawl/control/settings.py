@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pawl.control.credentials import Credentials, read_credentials
@@ -15,7 +15,7 @@ from pawl.control.means import read_means
 from pawl.meta.means import Means
 
 N = TypeVar("N", int, float)
-
+Server = Literal["waitress", "granian"]
 
 API = "https://api.github.com"
 
@@ -31,6 +31,7 @@ class Settings:
     database: str = "sqlite:///pawl.db"
     host: str = "127.0.0.1"
     port: int = 8080
+    server: Server = "waitress"
     timer: float = 300.0
     """Seconds between two rounds over all repositories, which heal what no webhook announced."""
     seconds_between_writes: float = 1.0
@@ -112,6 +113,7 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
         database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
         host=place.host,
         port=place.port,
+        server=_server(value("server", "PAWL_SERVER", "waitress")),
         timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
         seconds_between_writes=seconds_between_writes(environment),
         means=read_means(environment),
@@ -141,6 +143,14 @@ class _Values:
                 f"{variable} is not set. It is on the App's settings page on GitHub; see docs/app.md"
             )
         return text
+
+
+def _server(text: str) -> Server:
+    known: tuple[Server, ...] = get_args(Server)
+    for server in known:
+        if server == text:
+            return server
+    raise SettingsError(f"PAWL_SERVER must be one of {', '.join(known)}, not {text!r}")
 
 
 def _private_key(environment: Mapping[str, str], given: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length, get_input_stream
@@ -44,8 +44,8 @@ class Webhooks:
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
         length = get_content_length(environ) or 0
-        knock = _knock(environ.get("REMOTE_ADDR", ""), environ, _WSGI, length)
-        if (away := self._gate.turns_away(knock)) is not None:
+        head = knock(environ.get("REMOTE_ADDR", ""), environ, _WSGI, length)
+        if (away := self._gate.turns_away(head)) is not None:
             return away
         try:
             body = get_input_stream(environ, max_content_length=MAX_BODY).read()
@@ -53,7 +53,7 @@ class Webhooks:
             return TOO_LARGE
         except ClientDisconnected:
             return CUT_SHORT
-        return self._gate.lets_in(knock, body)
+        return self._gate.lets_in(head, body)
 
 
 class BriefWebhooks:
@@ -80,7 +80,7 @@ class BriefWebhooks:
             sent: the request's headers, named as CGI names them, without its `HTTP_`.
             body: the request's.
         """
-        answer = self._gate.lets_in(_knock(peer, sent, _CGI, len(body)), body)
+        answer = self._gate.lets_in(knock(peer, sent, _CGI, len(body)), body)
         text = shown(answer)
         lines = [
             f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
@@ -90,7 +90,15 @@ class BriefWebhooks:
         return "\r\n".join([*lines, "\r\n"]).encode("ascii") + text
 
 
-def _knock(peer: str, sent: Mapping[str, str], names: Sequence[str], length: int) -> Knock:
+def knock(peer: str, sent: Any, names: Sequence[str], length: int) -> Knock:
+    """The head of a request.
+
+    Args:
+        peer: the address that the connection comes from.
+        sent: the request's headers, with `get` as mappings have it.
+        names: what the server calls those of `HEADERS`.
+        length: bytes of the body, as far as is known.
+    """
     forwarded, signature, event, delivery = (sent.get(name, "") for name in names)
     return Knock(peer, forwarded, signature, event, delivery, length)
 

@@ -1,0 +1,78 @@
+"""An RSGI application on granian, in an event loop on a thread of this process: for who gets more deliveries than most."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from granian import _granian
+from granian.constants import HTTPModes
+from granian.server.embed import Server
+
+from pawl.commands.server import CONNECTIONS, listen
+
+SECONDS_TO_STOP = 5
+
+
+class GranianServer:
+    """Serves one application.
+
+    Args:
+        application: the RSGI application.
+        host: address to listen on.
+        port: 0 for any that is free.
+        name: of its thread.
+
+    Raises:
+        SettingsError: nobody can listen there.
+    """
+
+    def __init__(self, application: Any, host: str, port: int, name: str) -> None:
+        self._application = application
+        self._listening = listen(host, port)
+        self.port: int = self._listening.getsockname()[1]
+        self.address = f"http://{host}:{self.port}"
+        self._loop = asyncio.new_event_loop()
+        self._server: Any = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what is being asked, and nothing more."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop)
+            self._thread.join(SECONDS_TO_STOP + 5)
+        else:
+            self._listening.close()
+        self._application.close()
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._server = _Embedded(
+            self._application, http=HTTPModes.http1, websockets=False, log_enabled=False, backlog=CONNECTIONS,
+            backpressure=CONNECTIONS,
+        )  # fmt: skip
+        self._server.workers_kill_timeout = SECONDS_TO_STOP
+        self._server.listening = self._listening
+        await self._server.serve()
+
+
+class _Embedded(Server):
+    """Granian's, on a socket of ours: its own lets two servers listen in one place by mistake."""
+
+    listening: Any
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = _granian.SocketHolder
+        self._ssp, self._shd = None, holder(self.listening.detach(), False, CONNECTIONS)
