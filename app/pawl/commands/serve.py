@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -133,6 +134,8 @@ def serve(settings: Settings, ended: threading.Event) -> None:
             f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}"
         ) from None
     sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # what was imported stays: to look through it again and again stops every thread for a tenth of a second
     server.start()
     structlog.get_logger(__name__).info("serving", address=server.address, api=settings.api)
     ended.wait()
