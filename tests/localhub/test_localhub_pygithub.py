@@ -15,6 +15,7 @@ from github import Auth, Github, GithubException, GithubIntegration
 from github.Repository import Repository
 
 from pawl.localhub import Hub, HubServer
+from pawl.localhub.errors import HubError
 
 WORKFLOW = """\
 name: measure
@@ -378,9 +379,20 @@ def test_cancelling_and_running_again(hub: Hub, repo: Repository) -> None:
     assert run.cancel()
     assert hub.actions.cancel_requested(job["job_id"])
     assert [j["job_id"] for j in hub.actions.lost_jobs("gpu-1")] == [job["job_id"]]
+    hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b"{}"})
     hub.actions.complete_job(job["job_id"], "cancelled")
+    after = hub.actions.acquire_job(
+        "gpu-1", 5
+    )  # its condition is always(), which holds for a cancelled run, too
+    assert after is not None
+    hub.actions.complete_job(after["job_id"], "success")
     run.update()
     assert run.conclusion == "cancelled"
     assert run.rerun()
-    assert hub.actions.acquire_job("gpu-1", 5) is not None
-    assert repo.get_workflow_run(run.id).run_attempt == 2
+    again = hub.actions.acquire_job("gpu-1", 5)
+    assert again is not None
+    assert again["run_attempt"] == repo.get_workflow_run(run.id).run_attempt == 2
+    hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})
+    assert [item.name for item in run.get_artifacts()] == ["pawl-record"] * 2
+    with pytest.raises(HubError, match="already exists"):
+        hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})

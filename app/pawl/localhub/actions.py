@@ -173,11 +173,16 @@ class Actions:
                 if not latest or j["attempt"] == run["attempt"]]  # fmt: skip
 
     def cancel(self, repo: Fact, run: Fact, force: bool = False) -> None:
-        """Cancel: waiting jobs end at once, running ones are told (with `force`, end at once too)."""
+        """Cancel: waiting jobs end at once, running ones are told (with `force`, end at once too).
+
+        A job whose condition holds even then, ``always()``, goes on or begins all the same, unless by force.
+        """
         if run["status"] == "completed":
             raise HubError(409, "Cannot cancel a workflow run that is completed.")
         for job in self.jobs(run):
             job = self._job(job["id"])
+            if job["always"] and not force:
+                continue
             if job["status"] in ("queued", "waiting") or (force and job["status"] != "completed"):
                 self._finish(repo, job, "cancelled")
             elif job["status"] != "completed":
@@ -342,20 +347,24 @@ class Actions:
 
     def upload_artifact(self, job_id: int, name: str, files: Mapping[str, bytes] | bytes,
                         overwrite: bool = False) -> int:  # fmt: skip
-        """Keep files (or a ready zip) under a name; 409 where the run has it, unless `overwrite`."""
+        """Keep files (or a ready zip) under a name; 409 where this attempt of the run has it, unless `overwrite`.
+
+        What an earlier attempt has left under that name stays, and is listed beside it.
+        """
         data = files if isinstance(files, bytes) else _zip(files)
         with self.hub.store.transaction():
             job = self._job(job_id)
             for old in self.hub.store.all("artifact", job["repo"], job["run_id"]):
-                if old["name"] == name:
+                if (old["name"], old["attempt"]) == (name, job["attempt"]):
                     if not overwrite:
                         raise HubError(409, "an artifact with this name already exists on the workflow run")
                     self.hub.store.remove(old)
             artifact = self.hub.store.add(
                 "artifact",
                 {
-                    "name": name, "size": len(data), "digest": "sha256:" + hashlib.sha256(data).hexdigest(),
-                    "expired": False, "created_at": self.hub.now(), "head_sha": job["head_sha"],
+                    "name": name, "attempt": job["attempt"], "size": len(data),
+                    "digest": "sha256:" + hashlib.sha256(data).hexdigest(), "expired": False,
+                    "created_at": self.hub.now(), "head_sha": job["head_sha"],
                     "head_branch": job["head_branch"], "expires_at": moment(self.hub.clock() + ARTIFACT_SECONDS),
                 },
                 job["repo"],
