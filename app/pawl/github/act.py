@@ -103,6 +103,8 @@ class Actor:
                 return self._jobs.start_missing(action.request)
             case do.MarkMeasuring():
                 return checks.mark_measuring(view, action)
+            case do.TellUntaken():
+                return checks.tell_untaken(view, action)
             case do.CancelJob():
                 return self._jobs.cancel(action.job, action.force)
             case do.CutOff():
