@@ -354,6 +354,9 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
     (lost,) = (line for line in single.lines() if isinstance(line, LostLine))
     assert (lost.experiment, lost.attempt, lost.known_runs) == (1, 1, 0)
     assert "failure" in lost.reason
+    comment = single.comments(single.pull(1)["number"])[0]
+    assert f"[job {lost.job}](http://127.0.0.1" in comment
+    assert f"/actions/runs/{lost.job}) | {lost.reason} | 0 |" in comment.replace("`", "")
 
 
 @pytest.mark.parametrize("lets_go", [True, False])

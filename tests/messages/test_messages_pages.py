@@ -160,6 +160,22 @@ def test_the_comment_of_a_merged_keep_says_so() -> None:
     assert "by `octocat`" in text
 
 
+def test_the_jobs_that_an_experiment_lost_are_a_table() -> None:
+    """Runs of an earlier head are not subtracted from this one's, and other experiments' jobs are not listed."""
+    told = Story()
+    told.lost(11, 1, 4, "another experiment's")
+    told.lost(12, 1, 5, "the job ended early, as cancelled", head="before")
+    told.lost(12, 2, 2, "the job ended without the artifact pawl-record (failure)")
+    told.lost(12, 3, 3, HOSTILE)
+    line = told.tried(12, with_gain(3.5), attempt=4)
+    text = experiment_comment(Report(line, ledger=told.lines, page="https://github.com/octo/lab"))
+    page("comment_lost_jobs.md", text)
+    rows = [row.split("|") for row in text.splitlines() if "[job " in row]
+    assert [(row[1].strip(), row[4].strip()) for row in rows] == [("1", "5"), ("2", "2"), ("3", "1")]
+    assert "(https://github.com/octo/lab/actions/runs/72)" in rows[1][2]
+    assert "job that was lost" not in experiment_comment(Report(line))
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_every_outcome_is_told(outcome: Outcome) -> None:
     told = Story()

@@ -161,7 +161,8 @@ class Actor:
 
     def _publish(self, action: do.Publish, snapshot: Snapshot) -> bool:
         line = action.line
-        report = Report(line, action.finding, _told(snapshot.ledger, line), action.held, action.log)
+        told, page = _told(snapshot.ledger, line), self._view.home().page
+        report = Report(line, action.finding, told, action.held, action.log, page)
         changed = action.check_run is not None and checks.publish(self._view, action.check_run, report)
         marker = comment_marker(line.loop, line.experiment)
         changed |= self._comments.write(line.pull, marker, experiment_comment(report), action.fresh)
