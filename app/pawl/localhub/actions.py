@@ -16,7 +16,7 @@ from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.gitstore import moment
 from pawl.localhub.shapes import ACTIONS_BOT
 from pawl.localhub.store import Fact
-from pawl.localhub.workflows import WorkflowFile, fill, labels, parse, wanted
+from pawl.localhub.workflows import WorkflowFile, concurrency, fill, labels, parse, wanted
 
 if TYPE_CHECKING:
     from pawl.localhub.hub import Hub
@@ -125,6 +125,7 @@ class Actions:
                     "head_sha": run["head_sha"], "head_branch": run["head_branch"], "created_at": self.hub.now(),
                     "started_at": None, "completed_at": None, "cancel_requested": False,
                     "permissions": _permissions(spec.get("permissions", file.permissions)), "logs": "",
+                    **concurrency(spec, run["inputs"]),
                 },
                 repo["id"],
                 run["id"],
@@ -137,10 +138,24 @@ class Actions:
             self._finish(repo, job, "skipped")
 
     def _queue(self, repo: Fact, job: Fact) -> None:
+        group = [other for other in self._group(repo, job) if other["id"] != job["id"]]
+        if any(other["status"] in ("queued", "in_progress") for other in group):
+            for other in group if not job["all_wait"] else ():
+                if other["status"] == "pending":  # by default one waits, and a newer one takes its place
+                    self._finish(repo, other, "cancelled")
+            job["status"] = "pending"
+            self.hub.store.save(job)
+            return
         job["status"] = "queued"
         self.hub.store.save(job)
         self.hub.store.add("queue", {"labels": job["labels"]}, repo["id"], job["id"])
         self._announce_job(repo, job, "queued")
+
+    def _group(self, repo: Fact, job: Fact) -> list[Fact]:
+        """Jobs of the same concurrency group, oldest first; none for a job without one."""
+        if not job["group"]:
+            return []
+        return [other for other in self.hub.store.all("job", repo["id"]) if other["group"] == job["group"]]
 
     # -- announcements -----------------------------------------------------------------------------------------------
 
@@ -183,7 +198,7 @@ class Actions:
             job = self._job(job["id"])
             if job["always"] and not force:
                 continue
-            if job["status"] in ("queued", "waiting") or (force and job["status"] != "completed"):
+            if job["status"] in ("queued", "waiting", "pending") or (force and job["status"] != "completed"):
                 self._finish(repo, job, "cancelled")
             elif job["status"] != "completed":
                 self.hub.store.save({**job, "cancel_requested": True})
@@ -322,6 +337,10 @@ class Actions:
         job["started_at"] = job["started_at"] or now
         self.hub.store.save(job)
         self._announce_job(repo, job, "completed")
+        group = self._group(repo, job)
+        behind = [other for other in group if other["status"] == "pending"]
+        if behind and not any(other["status"] in ("queued", "in_progress") for other in group):
+            self._queue(repo, behind[0])
         run = self.run(repo, job["run_id"])
         jobs = self.jobs(run)
         ended = {j["job_key"]: j["conclusion"] for j in jobs if j["status"] == "completed"}
