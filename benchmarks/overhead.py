@@ -31,8 +31,8 @@ SCRIPT = "import json\njson.dump(1, open('value.json', 'w'))\n"
 def measure() -> list[Figure]:
     """Median per run of one job on a warm machine: trees, sandbox, artifact, evaluator and record."""
     with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
-        repo = _repository(Path(folder) / "repo")
-        commit = _git(repo, "rev-parse", "HEAD")
+        repo = Path(folder) / "repo"
+        commit = make_repository(repo, CONFIG)
         request = Request(
             repository="bench/bench",
             loop="nothing",
@@ -74,25 +74,17 @@ def _job(request: Request, repo: Path, out: Path) -> Record:
     return measure_request(request, Options(out=out, repo=repo, cache=out.parent / "cache")).record
 
 
-def _repository(folder: Path) -> Path:
+def make_repository(folder: Path, config: str) -> str:
+    """A repository with one loop; returns its one commit."""
     (folder / ".github").mkdir(parents=True)
-    (folder / ".github" / "pawl.yml").write_text(CONFIG)
+    (folder / ".github" / "pawl.yml").write_text(config)
     (folder / "nothing.py").write_text(SCRIPT)
     (folder / "program.md").write_text("# Nothing\n")
     _git(folder, "init", "--quiet")
     _git(folder, "add", "--all")
-    _git(
-        folder,
-        "-c",
-        "user.name=b",
-        "-c",
-        "user.email=b@example.com",
-        "commit",
-        "--quiet",
-        "--message",
-        "Start",
-    )
-    return folder
+    who = ("-c", "user.name=b", "-c", "user.email=b@example.com")
+    _git(folder, *who, "commit", "--quiet", "--message", "Start")
+    return _git(folder, "rev-parse", "HEAD")
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""How long `pawl --help` takes, beside an interpreter that does nothing."""
+"""How long it takes to begin: `pawl --help` beside an interpreter that does nothing, and a measuring job to its budget."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import sys
 import time
 from statistics import median
 
+from benchmarks import job_start
 from benchmarks.figures import Figure
 
 ROUNDS = 9
 
 
 def measure() -> list[Figure]:
-    """Median wall time of nine interleaved rounds."""
+    """Median wall time of nine interleaved rounds, and the medians of `job_start`."""
     empty, helped = [], []
     for _ in range(ROUNDS):
         empty.append(_seconds([sys.executable, "-c", "pass"]))
         helped.append(_seconds([sys.executable, "-m", "pawl", "--help"]))
     bare = median(empty)
-    return [Figure("pawl --help", median(helped), "s", 0.5, f"python -c pass: {bare:.3f} s")]
+    helps = Figure("pawl --help", median(helped), "s", 0.5, f"python -c pass: {bare:.3f} s")
+    return [helps, *job_start.measure()]
 
 
 def _seconds(command: list[str]) -> float:

@@ -370,11 +370,14 @@ def check(
         int, typer.Option(min=0, max=32, help="Baseline runs to measure here; 0 measures nothing.")
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    repo: Annotated[
+        str | None, typer.Option(help="OWNER/NAME: see whether a runner of it could take the jobs, too.")
+    ] = None,
 ) -> None:
     """Say what is wrong with a set-up and how to mend it, and what a loop will cost."""
     from pawl.commands.check import run_check
 
-    sys.exit(run_check(path, loop, runs, as_json))
+    sys.exit(run_check(path, loop, runs, as_json, repo))
 
 
 runner = typer.Typer(

@@ -14,7 +14,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ class Act:
         """Of every runner."""
         self._results: dict[int, dict[str, str]] = {}
         """Conclusions by workflow run and job."""
+        self.heard: Callable[[int, str], None] = lambda act, line: None
+        """Called with act's process id and every line of its log, as it comes."""
         home.mkdir(parents=True, exist_ok=True)
         self.checkout = home / "checkout"
         self.checkout.mkdir()
@@ -79,7 +82,7 @@ class Act:
         for label in RUNNERS:
             job = self.actions.acquire_job(label)
             if job is not None:
-                return self._execute(job)
+                return self.execute(job)
         return None
 
     def work_all(self, most: int = 40) -> list[Done]:
@@ -90,7 +93,8 @@ class Act:
             assert len(done) < most, [f"{item.name}: {item.conclusion}" for item in done]
         return done
 
-    def _execute(self, job: Mapping[str, Any]) -> Done:
+    def execute(self, job: Mapping[str, Any]) -> Done:
+        """Execute a job that was taken."""
         self.actions.start_job(job["job_id"])
         folder = self.home / str(job["job_id"])
         work = folder / "work"
@@ -106,7 +110,8 @@ class Act:
         _pretend_clone(work, job)
         log, code = self._act(job, folder, workflow, event, work)
         self._hand_in(job, folder / "artifacts")
-        conclusion = "success" if code == 0 else "failure"
+        cancelled = self.actions.cancel_requested(job["job_id"])
+        conclusion = "cancelled" if cancelled else "success" if code == 0 else "failure"
         self._results.setdefault(job["run_id"], {})[job["job_name"]] = conclusion
         self.actions.append_log(job["job_id"], log)
         self.actions.complete_job(job["job_id"], conclusion)
@@ -147,6 +152,7 @@ class Act:
             "HUB_URL": self.server.url,
             "HUB_SHA": job["head_sha"],
             "GITHUB_RUN_ID": str(job["run_id"]),
+            "GITHUB_RUN_ATTEMPT": str(job["run_attempt"]),
             "PAWL_SECONDS_BETWEEN_WRITES": "0",
             **self.environment,
         }
@@ -164,16 +170,49 @@ class Act:
         ]  # fmt: skip
         # Its tool cache is below; nothing else of this machine reaches a job.
         outside = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CACHE_HOME": str(self.home / "cache")}
-        done = subprocess.run(
+        with subprocess.Popen(
             command, env=outside, cwd=work, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT, check=False,
-        )  # fmt: skip
-        return done.stdout, done.returncode
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            late = threading.Timer(TIMEOUT, process.kill)
+            late.start()
+            try:
+                lines = []
+                assert process.stdout is not None
+                for line in process.stdout:
+                    lines.append(line)
+                    self.heard(process.pid, line)
+            finally:
+                late.cancel()
+        return "".join(lines), process.returncode
 
     def _hand_in(self, job: Mapping[str, Any], artifacts: Path) -> None:
         for path in sorted(artifacts.rglob("*.zip")):
             self.actions.upload_artifact(job["job_id"], path.stem, path.read_bytes(), overwrite=True)
         shutil.rmtree(artifacts, ignore_errors=True)
+
+
+def step_below(act: int) -> int:
+    """The process of the step of act's that uses Pawl: what GitHub's runner signals where a job is cancelled."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[2:5] == [b"-m", b"pawl", b"action"] and act in _ancestors(int(folder.name)):
+            return int(folder.name)
+    raise AssertionError(f"no step runs below the process {act}")
+
+
+def _ancestors(process: int) -> list[int]:
+    found = []
+    while process > 1:
+        try:
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+        found.append(process)
+    return found
 
 
 def _pretend_clone(work: Path, job: Mapping[str, Any]) -> None:

@@ -121,6 +121,7 @@ def job_environment(job: Any, server: HubServer, folder: Path, **inputs: str) ->
         "GITHUB_API_URL": server.api_url,
         "GITHUB_REPOSITORY": job["repository"],
         "GITHUB_RUN_ID": str(job["run_id"]),
+        "GITHUB_RUN_ATTEMPT": str(job["run_attempt"]),
         "GITHUB_TOKEN": job["token"],
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),

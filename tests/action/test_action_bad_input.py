@@ -10,71 +10,12 @@ from typing import Any
 
 import pytest
 
-from action.act_kit import RUNNERS
-from action.stranger import NAME, SECRETS, Stranger, job_environment
+from action.job_kit import EDIT, Jobs, handover
+from action.stranger import NAME, SECRETS, job_environment
 from pawl.commands.action import run_action
 from pawl.commands.propose import run_propose
 from pawl.commands.step import Round, StepError, run_step
-from pawl.core.measurement import Request
 from pawl.localhub import HubServer
-
-EDIT = {"content": "STEP = 3.0\n", "hypothesis": "Shorter", "proposer": "command"}
-
-
-class Jobs:
-    """A stranger's repository whose jobs this test is the runner of; each step that uses the Action runs in this process."""
-
-    def __init__(self, server: HubServer, folder: Path) -> None:
-        self.stranger, self.server, self.folder = Stranger(server), server, folder
-        self.actions = server.hub.actions
-        self.waiting: list[Any] = []
-        for label in RUNNERS:
-            self.actions.register_runner(label, [label])
-
-    def next(self, name: str, run: int = 0) -> Any:
-        """The next job of this name, of a workflow run if one is named, begun; others wait meanwhile."""
-        for label in RUNNERS:
-            while (job := self.actions.acquire_job(label)) is not None:
-                self.waiting.append(job)
-        found = [job for job in self.waiting if job["job_name"] == name and run in (0, job["run_id"])]
-        assert found, f"{name} does not wait, but {[job['job_name'] for job in self.waiting]}"
-        self.waiting.remove(found[0])
-        self.actions.start_job(found[0]["job_id"])
-        return found[0]
-
-    def use(self, job: Any, **inputs: str) -> int:
-        """One step of a job that uses the Action; its exit code."""
-        folder = self.folder / str(job["job_id"])
-        return run_action({**job_environment(job, self.server, folder, **inputs), **SECRETS})
-
-    def conclude(self, run: int, **inputs: str) -> int:
-        """The job that concludes a workflow run, whole."""
-        job = self.next("conclude", run)
-        code = self.use(job, command="step", **inputs)
-        self.actions.complete_job(job["job_id"], "success" if code == 0 else "failure")
-        return code
-
-    def propose(self, artifact: bytes | dict[str, bytes] | None = None) -> int:
-        """A turn whose proposing job hands in what it likes."""
-        job = self.next("propose", self.stranger.dispatch()["id"])
-        if artifact is not None:
-            self.actions.upload_artifact(job["job_id"], "pawl-proposal", artifact)
-        self.actions.complete_job(job["job_id"], "success")
-        return self.conclude(job["run_id"], proposed="success")
-
-    def begin(self) -> None:
-        """To the point where the loop's first calibration waits for its runner."""
-        assert self.propose({"proposal.json": handover()}) == 0
-
-    def measuring(self) -> tuple[Any, Request]:
-        """The next measuring job and its request."""
-        job = self.next("measure")
-        return job, Request.model_validate_json(job["inputs"]["request"])
-
-
-def handover(**changed: Any) -> bytes:
-    """A file of proposals."""
-    return json.dumps({"version": 1, "repository": NAME, "proposals": [], **changed}).encode()
 
 
 @pytest.fixture

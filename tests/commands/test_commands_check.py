@@ -16,6 +16,7 @@ from pawl.core.config_file import parse_config
 from pawl.core.ledger import GENESIS, CalibrationLine, Outcome, OutcomeLine, SpendLine
 from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage
 from pawl.core.noise import upper_sigma
+from pawl.localhub import Hub
 from pawl.messages.scaffold import workflow
 
 LOOP = """\
@@ -70,6 +71,35 @@ def checked(
     code = run_check(path, loop, runs, as_json=True)
     found = json.loads(capsys.readouterr().out)
     return code, found["findings"], found["cost"]
+
+
+def test_runners_that_could_take_no_job_are_told(
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The workflow names the labels; who may list the runners hears which is missing, and who may not where to look."""
+    hub.create_repository("octo/demo", private=True)
+    hub.push_files("octo/demo", {"README.md": "Hello\n"}, "Begin")
+    path = clone(tmp_path / "r", {".github/workflows/pawl.yml": workflow(("self-hosted", "gpu"))})
+    monkeypatch.setenv("PAWL_API", hub.api_url)
+
+    def said() -> str:
+        assert run_check(path, None, 0, True, "octo/demo") == 0
+        return " ".join(item["message"] for item in json.loads(capsys.readouterr().out)["findings"])
+
+    monkeypatch.setenv("GITHUB_TOKEN", hub.create_user("octo"))
+    assert "a job would wait: this repository has no runner of its own" in said()
+    hub.actions.register_runner("ada", [])
+    assert "a job would wait: no runner has all of: self-hosted, gpu; ada lacks gpu" in said()
+    hub.actions.register_runner("ada", ["gpu"])
+    assert "runner" not in said()
+    hub.install("octo/demo")
+    installation = hub.installation_for(hub.repository("octo/demo"))
+    monkeypatch.setenv(
+        "GITHUB_TOKEN", hub.installation_token(installation, {"contents": "read"}, None)["key"]
+    )
+    assert "may not be listed with this token: grant administration (read), or look at http" in said()
+    monkeypatch.setenv("GITHUB_TOKEN", "")
+    assert "the runners of octo/demo could not be looked at: sign in" in said()
 
 
 def levels(findings: list[dict[str, Any]], level: str) -> list[str]:

@@ -58,22 +58,28 @@ def only(patch: pytest.MonkeyPatch, *ids: str) -> None:
     patch.setattr("pawl.commands.conformance.ASSUMPTIONS", chosen)
 
 
-def leave_an_artifact(hub: Hub) -> None:
+def begun(hub: Hub, title: str) -> int:
+    """A job that has uploaded its record, and goes on."""
     repo = hub.repository(NAME)
     (found,) = hub.actions.workflows(repo)
     hub.actions.register_runner("bench", ["self-hosted"])
-    hub.actions.dispatch(repo, found, "octo", "main", {"title": "an earlier job", "request": "{}"})
+    hub.actions.dispatch(repo, found, "octo", "main", {"title": title, "request": "{}"})
     job = hub.actions.acquire_job("bench")
     assert job is not None
     hub.actions.start_job(job["job_id"])
     hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b"{}"})
-    hub.actions.complete_job(job["job_id"], "success")
+    return int(job["job_id"])
+
+
+def leave_an_artifact(hub: Hub) -> None:
+    hub.actions.complete_job(begun(hub, "an earlier job"), "success")
 
 
 def test_the_local_github_holds_every_assumption(
     hub: Hub, hub_server: HubServer, environment: dict[str, str], tmp_path: Path
 ) -> None:
     leave_an_artifact(hub)
+    begun(hub, "a job that goes on")
     out = tmp_path / "conformance.json"
     assert run_conformance(environment, NAME, out, None) == 0
     found = results(out)
@@ -133,6 +139,23 @@ def test_a_github_that_behaves_otherwise_fails_and_is_left_clean(
     assert "was not refused" in found["ref-unforced"]["detail"]
     assert found["ref-exists"]["result"] == "held"
     assert hub.store.refs(repo["id"]) == before
+
+
+def test_a_group_without_a_queue_drops_jobs_and_that_is_seen(
+    hub: Hub, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a server that does not know `queue: max`: the third job takes the place of the second one, which waits."""
+    only(monkeypatch, "queue-max", "artifacts-early")
+    out = tmp_path / "conformance.json"
+    monkeypatch.setattr(
+        "pawl.localhub.actions.concurrency", lambda job, inputs: {"group": "one", "all_wait": False}
+    )
+    assert run_conformance(environment, NAME, out, None) == 1
+    assert results(out) == {"queue-max": "failed", "artifacts-early": "skipped"}
+    assert "2 of 4 jobs were cancelled" in out.read_text()
+    hub.push_files(NAME, {".github/workflows/pawl.yml": workflow().replace("queue: max", "")}, "No queue")
+    assert run_conformance(environment, NAME, out, None) == 0
+    assert results(out)["queue-max"] == "skipped"
 
 
 def test_a_plain_token_skips_what_needs_the_app(

@@ -32,7 +32,9 @@ from pawl.core.measurement import Record, Request, Stage
 from pawl.core.planning import longest_seconds
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.verifying import verify
+from pawl.github.grants import PERMISSIONS
 from pawl.localhub.faults import Faults
+from pawl.messages.scaffold import workflow
 
 # The key is short so that the tests are fast; see faults_kit.
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -352,6 +354,9 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
     (lost,) = (line for line in single.lines() if isinstance(line, LostLine))
     assert (lost.experiment, lost.attempt, lost.known_runs) == (1, 1, 0)
     assert "failure" in lost.reason
+    comment = single.comments(single.pull(1)["number"])[0]
+    assert f"[job {lost.job}](http://127.0.0.1" in comment
+    assert f"/actions/runs/{lost.job}) | {lost.reason} | 0 |" in comment.replace("`", "")
 
 
 @pytest.mark.parametrize("lets_go", [True, False])
@@ -394,21 +399,65 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(
     assert failed == ([True] if key == "1.1" else [True, False, True])
 
 
+def waits_for(world: World, seconds: float) -> None:
+    """Let a job that is queued wait for so long, and look again."""
+    world.deliver()
+    world.look()
+    loops, now = world.app._repositories[NAME], datetime.now(UTC)
+    loops._clock = lambda: now + timedelta(seconds=seconds)
+    world.app.workers.wake_all()
+    world.look()
+
+
+def untaken_check(world: World) -> str:
+    """What the check run of experiment 1 says."""
+    check = next(item for item in world.checks() if item["external_id"] == "1.1")
+    return f"{check['title']}\n{check['summary']}"
+
+
 def test_a_job_that_no_runner_takes_is_told_and_no_longer_once_one_does(single: World) -> None:
     """A machine that is off and a label that no runner has look alike: the job waits, and nothing else would say why."""
-    single.deliver()
-    single.look()
-    loops, now = single.app._repositories[NAME], datetime.now(UTC)
-    loops._clock = lambda: now
-    single.app.workers.wake_all()
-    single.look()
-    assert 540 < (loops.asks_again_in() or 0) <= 600
+    waits_for(single, 0)
+    assert 540 < (single.app._repositories[NAME].asks_again_in() or 0) <= 600
     assert "no runner has taken" not in single.tracking()["body"]
-    now += timedelta(seconds=601)
-    loops.look()
-    assert "no runner has taken the job of experiment 1 since" in single.tracking()["body"]
+    waits_for(single, 601)
+    body = single.tracking()["body"]
+    assert "no runner has taken the job of experiment 1 since" in body
+    assert "those with the labels self-hosted are busy, offline, or do not exist" in body
+    assert f"/{NAME}/settings/actions/runners" in body
+    said = untaken_check(single)
+    assert "Experiment 1: no runner takes it" in said
+    assert "[Settings → Actions → Runners](http://127.0.0.1" in said
+    assert not [entry for entry in single.hub.request_log if entry.template.endswith("/actions/runners")]
+    writes = len(single.writes())
+    waits_for(single, 620)
+    assert len(single.writes()) == writes, "it is said once"
     assert single.settle().once().outcomes() == MERGED
     assert "no runner has taken" not in single.tracking()["body"]
+    assert "no runner takes it" not in untaken_check(single)
+
+
+def test_the_label_that_a_runner_lacks_is_named_where_runners_may_be_listed(single: World) -> None:
+    """`administration: read` is never asked for; who grants it all the same is told more."""
+    single.hub.grant(NAME, {**PERMISSIONS, "administration": "read"})
+    single.push({".github/workflows/pawl.yml": workflow(("self-hosted", "gpu"))})
+    waits_for(single, 601)
+    for text in (single.tracking()["body"], untaken_check(single)):
+        assert "no runner has all of: self-hosted, gpu; bench lacks gpu" in text
+    single.hub.actions.register_runner("bench", ["gpu"])
+    assert single.settle().once().outcomes() == MERGED
+
+
+def test_a_job_behind_one_that_runs_waits_as_it_should(world: World) -> None:
+    """Behind every running job one is queued: with runs of five minutes it waits for longer than ten."""
+    waits_for(world, 0)
+    waiting = world.hub.actions.acquire_job("bench")
+    assert waiting is not None
+    world.hub.actions.start_job(waiting["job_id"])
+    waits_for(world, 0)
+    waits_for(world, 601)
+    assert [job["status"] for job in world.jobs()[-2:]] == ["in_progress", "queued"]
+    assert "no runner has taken" not in world.tracking()["body"]
 
 
 def test_runners_that_are_always_lost_give_an_experiment_up(world: World) -> None:

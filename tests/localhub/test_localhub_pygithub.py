@@ -15,6 +15,7 @@ from github import Auth, Github, GithubException, GithubIntegration
 from github.Repository import Repository
 
 from pawl.localhub import Hub, HubServer
+from pawl.localhub.errors import HubError
 
 WORKFLOW = """\
 name: measure
@@ -378,9 +379,51 @@ def test_cancelling_and_running_again(hub: Hub, repo: Repository) -> None:
     assert run.cancel()
     assert hub.actions.cancel_requested(job["job_id"])
     assert [j["job_id"] for j in hub.actions.lost_jobs("gpu-1")] == [job["job_id"]]
+    hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b"{}"})
     hub.actions.complete_job(job["job_id"], "cancelled")
+    after = hub.actions.acquire_job(
+        "gpu-1", 5
+    )  # its condition is always(), which holds for a cancelled run, too
+    assert after is not None
+    hub.actions.complete_job(after["job_id"], "success")
     run.update()
     assert run.conclusion == "cancelled"
     assert run.rerun()
-    assert hub.actions.acquire_job("gpu-1", 5) is not None
-    assert repo.get_workflow_run(run.id).run_attempt == 2
+    again = hub.actions.acquire_job("gpu-1", 5)
+    assert again is not None
+    assert again["run_attempt"] == repo.get_workflow_run(run.id).run_attempt == 2
+    hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})
+    assert [item.name for item in run.get_artifacts()] == ["pawl-record"] * 2
+    with pytest.raises(HubError, match="already exists"):
+        hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})
+
+
+def test_a_concurrency_group_lets_one_run_and_the_newest_or_all_wait(hub: Hub, repo: Repository) -> None:
+    text = """\
+on: {workflow_dispatch: {inputs: {group: {type: string}}}}
+jobs:
+  m:
+    runs-on: gpu
+    concurrency: {group: "g-${{ inputs.group }}"%s}
+    steps: []
+"""
+    files = {
+        f".github/workflows/{name}.yml": text % more for name, more in (("one", ""), ("all", ", queue: max"))
+    }
+    hub.push_files("ada/loop", files, "Two workflows")
+    hub.actions.register_runner("gpu-1", ["gpu"])
+    for name, left in (("one", [0, 2]), ("all", [0, 1, 2])):
+        flow = repo.get_workflow(f"{name}.yml")
+        runs = [
+            flow.create_dispatch("main", {"group": name}, throw=True, return_run_details=True)
+            for _ in range(3)
+        ]
+        done = []
+        while job := hub.actions.acquire_job("gpu-1"):
+            assert hub.actions.acquire_job("gpu-1") is None, "one at a time"
+            hub.actions.start_job(job["job_id"])
+            hub.actions.complete_job(job["job_id"], "success")
+            done.append([run.id for run in runs].index(job["run_id"]))
+        assert done == left
+        ended = [repo.get_workflow_run(run.id).conclusion for run in runs]
+        assert ended == ["success" if place in left else "cancelled" for place in range(3)]

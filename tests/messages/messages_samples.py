@@ -16,6 +16,7 @@ from pawl.core.ledger import (
     AuditLine,
     CalibrationLine,
     IncidentLine,
+    LostLine,
     Outcome,
     OutcomeLine,
     SpendLine,
@@ -250,6 +251,12 @@ class Story:
         line, _ = verdict(asked, run, self.lines, **changes)
         self.lines.append(line)
         return line
+
+    def lost(self, number: int, attempt: int, known_runs: int, reason: str, head: str = "head") -> None:
+        """A job ended before its plan did."""
+        line = self._next(f"lost:{number}:{head}:{attempt}")
+        told = {"experiment": number, "attempt": attempt, "job": 70 + attempt, "known_runs": known_runs}
+        self.lines.append(LostLine(**line, **told, reason=reason))
 
     def ended(self, number: int, outcome: Outcome, **changes: Any) -> None:
         self.lines.append(

@@ -37,7 +37,7 @@ from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus,
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL, Hold, HoldReason
 from pawl.core.snapshot import Tracking
 from pawl.messages import explain, results_tsv
-from pawl.messages.checks import CheckOutput, calibrated, concluded, cut_off, measuring, queued
+from pawl.messages.checks import CheckOutput, calibrated, concluded, cut_off, measuring, queued, untaken
 from pawl.messages.comments import closing_comment, comment_marker, experiment_comment
 from pawl.messages.holds import hold_text
 from pawl.messages.labels import LABELS, VERDICT_LABELS
@@ -158,6 +158,22 @@ def test_the_comment_of_a_merged_keep_says_so() -> None:
     text = experiment_comment(Report(line, ledger=told.lines))
     page("comment_keep_merged.md", text)
     assert "by `octocat`" in text
+
+
+def test_the_jobs_that_an_experiment_lost_are_a_table() -> None:
+    """Runs of an earlier head are not subtracted from this one's, and other experiments' jobs are not listed."""
+    told = Story()
+    told.lost(11, 1, 4, "another experiment's")
+    told.lost(12, 1, 5, "the job ended early, as cancelled", head="before")
+    told.lost(12, 2, 2, "the job ended without the artifact pawl-record (failure)")
+    told.lost(12, 3, 3, HOSTILE)
+    line = told.tried(12, with_gain(3.5), attempt=4)
+    text = experiment_comment(Report(line, ledger=told.lines, page="https://github.com/octo/lab"))
+    page("comment_lost_jobs.md", text)
+    rows = [row.split("|") for row in text.splitlines() if "[job " in row]
+    assert [(row[1].strip(), row[4].strip()) for row in rows] == [("1", "5"), ("2", "2"), ("3", "1")]
+    assert "(https://github.com/octo/lab/actions/runs/72)" in rows[1][2]
+    assert "job that was lost" not in experiment_comment(Report(line))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -287,6 +303,9 @@ def test_check_runs_on_their_way() -> None:
     check("check_measuring.md", measuring(asked, "https://github.com/octo/lab/actions/runs/77", 420.0))
     check("check_cut_off.md", cut_off(asked, "the runner lost power"))
     check("check_cut_off_hostile.md", cut_off(asked, HOSTILE))
+    why = "no runner has all of: self-hosted, gpu; spare-box lacks gpu"
+    check("check_untaken.md", untaken(asked, why, "https://github.com/octo/lab/settings/actions/runners"))
+    check("check_untaken_hostile.md", untaken(asked, HOSTILE, HOSTILE))
     sealing = queued(request(start=Stage.SEAL, attempt=2))
     assert "only the sealed runs" in sealing.summary
 
@@ -313,7 +332,7 @@ def test_a_request_is_read_back_from_the_check_it_is_shown_on() -> None:
             run={"command": "echo '<!-- /pawl-request -->' '```' é"}, guards={"peak_memory_mb": "+10%"}
         )
     )
-    for output in (queued(asked), measuring(asked, "", 1.0)):
+    for output in (queued(asked), untaken(asked, "", ""), measuring(asked, "", 1.0)):
         assert read_request(output.text) == asked
         assert read_request(output.text.replace("\n", "\r\n")) == asked
 

@@ -118,7 +118,8 @@ def _tell(step: ActionStep, stepped: Stepped) -> None:
     step.log.summary(step_summary(sentences))
     for line, looked in verdicts:
         ledger = looked.snapshot.ledger if looked.snapshot else ()
-        step.log.summary(experiment_comment(Report(line, ledger=ledger)))
+        page = f"{step.environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{step.repository}"
+        step.log.summary(experiment_comment(Report(line, ledger=ledger, page=page)))
     if verdicts:
         line = verdicts[-1][0]
         means = sealed_means(line)

@@ -254,6 +254,21 @@ ASSUMPTIONS = (
         probe_jobs.artifact_elsewhere,
     ),
     Assumption(
+        "artifacts-early",
+        "Artifacts of a workflow run are listed while the run goes on, as soon as the job that uploaded them has ended.",
+        "Without a server, the job that concludes reads the record of its own run (`commands/action_step.py`, "
+        "`github/artifacts.py`).",
+        "actions/list-workflow-run-artifacts says nothing of the run's state",
+        probe_jobs.artifacts_early,
+    ),
+    Assumption(
+        "queue-max",
+        "In a concurrency group with `queue: max` every job waits its turn; none takes the place of another one that waits.",
+        "Steps of one repository follow each other, and none is lost (`messages/scaffold.py`).",
+        "Control the concurrency of workflows and jobs",
+        probe_jobs.all_wait,
+    ),
+    Assumption(
         "narrow-token",
         "A token that was asked for one repository sees that one alone.",
         "A fault in one repository's loop reaches no other (`github/app.py`).",

@@ -19,7 +19,7 @@ from pawl.commands.cost import Cost, cannot_measure_here, cost_from_ledger, meas
 from pawl.commands.history import History, HistoryError, read_histories
 from pawl.control.errors import SettingsError
 from pawl.control.means import read_means
-from pawl.core.config import CONFIG_PATH, Config, Loop
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.ledger import LedgerError
 from pawl.core.loop_check import LoopCheck
@@ -34,7 +34,7 @@ from pawl.meta.means import Means
 STYLES = {"error": "bold red", "warning": "yellow", "advice": "cyan"}
 
 
-def run_check(path: Path, loop: str | None, runs: int, as_json: bool) -> int:
+def run_check(path: Path, loop: str | None, runs: int, as_json: bool, repository: str | None = None) -> int:
     """Check the loops of a clone and print what was found: 0 if they are usable, 1 if something must be mended.
 
     Args:
@@ -42,8 +42,9 @@ def run_check(path: Path, loop: str | None, runs: int, as_json: bool) -> int:
         loop: only this one.
         runs: baseline runs to measure here where no ledger tells the cost; 0 measures nothing.
         as_json: print findings and costs as one JSON object.
+        repository: ``owner/name`` on GitHub, to look at its runners.
     """
-    check = _checked(path, loop, runs)
+    check = _checked(path, loop, runs, repository)
     if as_json:
         found = {
             "findings": [remark.as_json() for remark in check.remarks],
@@ -61,11 +62,19 @@ def look(path: Path, loop: str | None) -> list[Remark]:
     return _checked(path, loop, 0).remarks
 
 
-def _checked(path: Path, loop: str | None, runs: int) -> _Check:
+def _checked(path: Path, loop: str | None, runs: int, repository: str | None = None) -> _Check:
     check = _Check(loop, runs, Means())
     try:
         check.means = read_means(os.environ)
-        check.look(path)
+        checkout = Checkout.open(path)
+        check.look(checkout)
+        if repository is not None and check.config is not None:
+            from pawl.commands.check_runners import (
+                runner_remarks,
+            )  # a client of GitHub is not always installed
+
+            workflow = checkout.workflows().get(WORKFLOW_PATH)
+            check.remarks += runner_remarks(os.environ, repository, check.config, workflow)
     except (NotUsable, MeasureError, SettingsError) as error:
         check.remarks.append(Remark("error", str(error)))
     return check
@@ -86,8 +95,7 @@ class _Check:
     """The end of what a failed baseline printed, by loop."""
     config: Config | None = None
 
-    def look(self, path: Path) -> None:
-        checkout = Checkout.open(path)
+    def look(self, checkout: Checkout) -> None:
         found = self._read(checkout)
         if found is None:
             return

@@ -91,7 +91,8 @@ def _request_file(name: str, out: Path) -> Path:
 def claim(request: Request, environment: Mapping[str, str]) -> str:
     """Ask GitHub whether this attempt may be measured here; empty if it may, else why not.
 
-    It may not when the ref ``refs/pawl/stop`` exists, or when another job has taken the attempt.
+    It may not when the ref ``refs/pawl/stop`` exists, when another job has taken the attempt, or when this very job has run
+    before: GitHub keeps the record of the first time, and Pawl reads that one alone.
 
     Outside a job, or without a token, there is nobody to ask, and nothing to fear: Pawl reads one job's record only.
     """
@@ -103,6 +104,11 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
     ask = _Asker(f"{api.rstrip('/')}/repos/{request.repository}", token)
     if any(ref.get("ref") == STOP for ref in ask("git/matching-refs/pawl/stop") or []):
         return f"the ref {STOP} stops every loop of this repository; delete it to go on"
+    if request.check_run and environment.get("GITHUB_RUN_ATTEMPT", "1") != "1":
+        return (
+            "this job was run again: what it measured the first time counts, and where that was too little Pawl starts "
+            "another job by itself"
+        )
     check = ask(f"check-runs/{request.check_run}") if request.check_run else None
     if check is None:
         return ""  # a duplicate costs time, a refusal costs the experiment: GitHub being away is no reason to refuse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -17,17 +18,24 @@ WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
 ARTIFACT_LIMIT = 64 * 2**20
 CONTROL_SECONDS = 90.0
 QUIET_SECONDS = 30.0
+_QUEUE_MAX = re.compile(r"(?m)^\s+group: .*inputs\.title.*\n\s+queue: max\s*$")
 
 
-def _dispatch(ground: Ground) -> tuple[dict[str, Any], str]:
-    """A job of the measuring workflow that measures nothing; returns GitHub's answer, and the title."""
+def _workflow(ground: Ground) -> str:
+    """The text of the measuring workflow."""
     try:
-        ground.client.get(f"contents/{WORKFLOW_PATH}", ref=ground.default_branch)
+        found = ground.client.get(f"contents/{WORKFLOW_PATH}", ref=ground.default_branch)
     except NotFound:
         raise Skipped(
             f"there is no {WORKFLOW_PATH} on {ground.default_branch}; `pawl init` writes it"
         ) from None
-    title = f"pawl conformance {ground.name('job').rsplit('/', 1)[-1]} {ground.mark}"
+    return base64.b64decode(found["content"]).decode("utf-8", errors="replace")
+
+
+def _dispatch(ground: Ground, title: str = "") -> tuple[dict[str, Any], str]:
+    """A job of the measuring workflow that measures nothing; returns GitHub's answer, and the title."""
+    _workflow(ground)
+    title = title or f"pawl conformance {ground.name('job').rsplit('/', 1)[-1]} {ground.mark}"
     body = {
         "ref": ground.default_branch,
         "inputs": {"title": title, "request": "{}"},
@@ -81,6 +89,38 @@ def cancelled(ground: Ground) -> str:
     require(run["conclusion"] in ("cancelled", "failure"), f"it ended as {run['conclusion']}")
     refused = ground.refusal(lambda: ground.client.post(f"actions/runs/{job}/cancel"), 409, 422)
     return f"{run['conclusion']}; a second time {refused.status}: {refused.message}"
+
+
+def all_wait(ground: Ground) -> str:
+    """Four jobs of one concurrency group with ``queue: max``: by default the third would take the second one's place."""
+    if not _QUEUE_MAX.search(_workflow(ground)):
+        raise Skipped(
+            f"{WORKFLOW_PATH} has no `queue: max` in the group of an attempt; `pawl init --force` writes it anew"
+        )
+    told, title = _dispatch(ground)
+    jobs = [told["workflow_run_id"]]
+    jobs += [_dispatch(ground, title)[0]["workflow_run_id"] for _ in range(3)]
+    for job in jobs:
+        ground.until(lambda job=job: _run(ground, job), "a job cannot be read")  # type: ignore[misc]
+    if not ground.local:
+        ground.sleep(QUIET_SECONDS)
+    ended = [
+        run["conclusion"] for job in jobs if (run := _run(ground, job)) and run["conclusion"] == "cancelled"
+    ]
+    require(not ended, f"{len(ended)} of {len(jobs)} jobs were cancelled")
+    return ""
+
+
+def artifacts_early(ground: Ground) -> str:
+    """The artifacts of a workflow run that goes on."""
+    running = ground.client.get("actions/runs", status="in_progress", per_page=20)["workflow_runs"]
+    for run in running:
+        listed = ground.client.get(f"actions/runs/{run['id']}/artifacts")["artifacts"]
+        if listed and _run(ground, run["id"])["status"] == "in_progress":
+            return f"{len(listed)} of a run that goes on"
+    raise Skipped(
+        "no workflow run that goes on has uploaded anything; try again while a job runs behind one that has"
+    )
 
 
 def _started_by(ground: Ground, events: tuple[str, ...]) -> list[str]:

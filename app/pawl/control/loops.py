@@ -22,8 +22,9 @@ from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
 from pawl.core.ledger import AnyLine, LedgerError
-from pawl.core.planning import next_deadline
+from pawl.core.planning import next_deadline, untaken
 from pawl.core.snapshot import Snapshot
+from pawl.core.waiting import Untaken
 from pawl.github.act import Actor
 from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
 from pawl.github.facets import Facet
@@ -276,10 +277,13 @@ class RepositoryLoops:
             self._deadlines[loop] = at
 
     def _observe(self, loop: str, rules: Loop) -> Snapshot:
+        now = self._clock()
         snapshot = observe(self.view, loop, rules)
+        late = [job for job, at in untaken(snapshot).items() if now >= at]
         return replace(
             snapshot,
-            now=self._clock(),
+            now=now,
+            untaken={job: Untaken(self.view.labels_of(job), self.view.runners()) for job in late},
             proposing=self._thinker.busy(loop),
             proposer_rests=self._rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),

@@ -85,6 +85,17 @@ class MarkMeasuring(Action):
 
 
 @dataclass(frozen=True)
+class TellUntaken(Action):
+    """Say on the check run of a job that waits why no runner takes it."""
+
+    check_run: int
+    request: Request
+    why: str
+    page: str
+    """Where people see the runners; empty where that is not known."""
+
+
+@dataclass(frozen=True)
 class Append(Action):
     """Add lines to the ledger, and files beside it, in one commit on top of the ledger as it was seen."""
 

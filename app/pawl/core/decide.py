@@ -7,7 +7,7 @@ waits for prose.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pawl.core.actions import (
@@ -23,6 +23,7 @@ from pawl.core.actions import (
     RemoveLabels,
     StartAttempt,
     StartCalibration,
+    TellUntaken,
     UpdateTracking,
 )
 from pawl.core.asking import answered
@@ -48,6 +49,7 @@ from pawl.core.quotas import no_job, no_proposal
 from pawl.core.snapshot import Calibrating, Experiment, Orphan, Snapshot
 from pawl.core.spending import cap_reached
 from pawl.core.states import State
+from pawl.core.waiting import Untaken, settings_page, why_untaken
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ..
 class _Decision(Moves):
     """One decision about a loop: its experiments' moves, its calibrations, and what comes next."""
 
+    late: tuple[str, ...] = ()
+    """Jobs that no runner takes, in sentences."""
+
     def actions(self) -> Iterator[Action]:
         self._braked()
         self._resumed()  # first: a person cannot have looked at an incident that this step finds
@@ -87,6 +92,7 @@ class _Decision(Moves):
                 self.running(calibrating.request, calibrating)
         for orphan in self.snapshot.orphans:
             self.orphaned(orphan)
+        self.late = tuple(self._untaken())
         yield from self.jobs
         yield from self._next_jobs()
         yield from self.now
@@ -262,28 +268,25 @@ class _Decision(Moves):
         return cap_reached(money, self.snapshot.ledger, datetime.fromisoformat(self.draft.at))
 
     def _untaken(self) -> Iterator[str]:
-        """The job of each fleet that has waited longest, where that is long; its labels are what there is to check."""
+        """The job of each fleet that has waited longest, where that is long; every such job's check run says it, too."""
         told = set[str]()
+        due = untaken(self.snapshot, self.draft.lines)
         for each in measuring(self.snapshot):
-            at, request, job = untaken(each), each.request, each.job
-            if (
-                at is None
-                or request is None
-                or job is None
-                or self.snapshot.now < at
-                or request.fleet in told
-            ):
+            request, job = each.request, each.job
+            if request is None or job is None or job.id not in due or self.snapshot.now < due[job.id]:
+                continue
+            known = self.snapshot.untaken.get(job.id, Untaken())
+            labels = known.labels or self.snapshot.rules.runner_labels(request.fleet)
+            why, page = why_untaken(replace(known, labels=labels)), settings_page(job.url)
+            self.now.append(TellUntaken(job.check_run, request, why, page))
+            if request.fleet in told:
                 continue
             told.add(request.fleet)
-            names = ", ".join(self.snapshot.rules.runner_labels(request.fleet))
-            labels = f"the labels {names}" if names else "the labels that the workflow names under runs-on"
             what = (
                 f"experiment {request.number}" if request.purpose is Purpose.EXPERIMENT else "the calibration"
             )
-            yield (
-                f"no runner has taken the job of {what} since {job.since:%H:%M} UTC: those with {labels} are busy, offline, "
-                "or do not exist. The repository's settings list them under Actions, Runners"
-            )
+            where = f" Runners are listed under {page}" if page else ""
+            yield f"no runner has taken the job of {what} since {job.since:%H:%M} UTC: {why}.{where}"
 
     def _notices(self) -> Iterator[str]:
         """Why nothing happens, in sentences."""
@@ -301,7 +304,7 @@ class _Decision(Moves):
             yield self.awaited
         if snapshot.unread:
             yield snapshot.unread
-        yield from self._untaken()
+        yield from self.late
         if snapshot.proposer_rests:
             yield f"no proposal: {snapshot.proposer_rests}"
         if capped := self._capped():

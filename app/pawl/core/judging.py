@@ -31,6 +31,7 @@ from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan
 
 MAX_ATTEMPTS = 4
 """Jobs an experiment may lose before it is given up."""
+ANOTHERS = "the record answers another request than the one that was made"
 LOST_REASON = 500
 """Characters that the ledger keeps of why a job ended early."""
 AUDIT_ALPHA = 0.01
@@ -68,8 +69,7 @@ def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
     """
     record = job.record
     if record is not None and record.request != request.digest:
-        reason = "the record answers another request than the one that was made"
-        return Judged(_inconclusive(reason), incident=reason)
+        return Judged(_inconclusive(ANOTHERS), incident=ANOTHERS)
     facts = (*request.runs, *(record.facts if record else ()))
     try:
         end = advance(request, facts)
@@ -214,8 +214,12 @@ def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
     except OutOfOrder as error:
         end = Calibrated(False, f"the record's runs do not follow the plan: {error}")
     if not isinstance(end, Calibrated):
-        refused = job.record.refused if job.record else ""
-        end = Calibrated(False, refused or job.trouble or f"the job ended early ({job.conclusion})")
+        record = job.record
+        refused = record.refused if record else ""
+        anothers = ANOTHERS if record is not None and record.request != request.digest else ""
+        end = Calibrated(
+            False, anothers or refused or job.trouble or f"the job ended early ({job.conclusion})"
+        )
     key = f"calibration:{request.number}"
     if job.record_text:
         draft.files[f"{draft.snapshot.loop}/calibrations/{request.number}.json"] = job.record_text

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_due
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
+from pawl.core.ledger import (
+    AnyLine,
+    AuditLine,
+    CalibrationLine,
+    LostLine,
+    Measured,
+    Outcome,
+    OutcomeLine,
+    VerdictLine,
+)
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
-from pawl.core.snapshot import Attempt, Calibrating, Experiment, Snapshot
+from pawl.core.snapshot import Attempt, Calibrating, Experiment, Job, Snapshot
 
 AUDIT_EVERY = 10
 """Merges after which the branch is measured against its first baseline."""
@@ -154,12 +164,32 @@ def deadline(attempt: Attempt | Calibrating) -> datetime | None:
     return attempt.began + timedelta(seconds=longest_seconds(attempt.request))
 
 
-def untaken(attempt: Attempt | Calibrating) -> datetime | None:
-    """When a job that waits for a runner has waited for too long to keep quiet about it; none where none waits."""
-    job = attempt.job
-    if job is None or job.status != "queued" or job.since is None:
-        return None
-    return job.since + timedelta(seconds=UNTAKEN)
+def untaken(snapshot: Snapshot, lines: Sequence[AnyLine] = ()) -> dict[int, datetime]:
+    """When each job that waits for a runner has waited for too long to keep quiet about it, by the job's number.
+
+    A job whose fleet has a running one in every lane waits behind those, as it should, and only counts from the end of the
+    last one on.
+
+    Args:
+        snapshot: the loop.
+        lines: of the ledger that are not in it yet.
+    """
+    running, freed = Counter[str](), dict[str, str]()
+    for line in (*snapshot.ledger, *lines):
+        if isinstance(line, (Measured, LostLine)):
+            freed[line.fleet] = line.at
+    waiting: list[tuple[Job, str]] = []
+    for each in measuring(snapshot):
+        if each.request is not None and each.job is not None:
+            running[each.request.fleet] += each.job.status == "in_progress"
+            waiting += [(each.job, each.request.fleet)] if each.job.status == "queued" else []
+    lanes = snapshot.rules.lanes_by_fleet
+    return {
+        job.id: max(job.since, datetime.fromisoformat(freed.get(fleet, job.since.isoformat())))
+        + timedelta(seconds=UNTAKEN)
+        for job, fleet in waiting
+        if job.since is not None and running[fleet] < lanes.get(fleet, 1)
+    }
 
 
 def measuring(snapshot: Snapshot) -> list[Attempt | Calibrating]:
@@ -172,7 +202,7 @@ def next_deadline(snapshot: Snapshot) -> datetime | None:
     jobs = measuring(snapshot)
     times = [deadline(each) for each in jobs]
     steps = [at + timedelta(seconds=wait) for at in times if at is not None for wait in (0.0, LETTING_GO)]
-    steps += [at for at in map(untaken, jobs) if at is not None]
+    steps += untaken(snapshot).values()
     return min((at for at in steps if at > snapshot.now), default=None)
 
 

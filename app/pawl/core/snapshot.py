@@ -13,6 +13,7 @@ from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, AskLine, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Record, Request
+from pawl.core.waiting import Untaken
 
 JobStatus = Literal["queued", "in_progress", "completed"]
 
@@ -184,6 +185,8 @@ class Snapshot:
     """Who put the label that resumes on the tracking issue; none where it is not there, or GitHub does not say."""
     braked_by: str = ""
     """Who paused the loop, or let it go on, where that is news to the ledger and GitHub says so."""
+    untaken: Mapping[int, Untaken] = field(default_factory=dict)
+    """What is known of jobs that have waited for a runner for too long, by the job's number."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Heads that GitHub's own rules keep out of the branch, with its words."""
     unread: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ WORKFLOWS = WORKFLOW_PATH.rsplit("/", 1)[0]
 
 _TITLE = re.compile(r"\$\{\{\s*(?:github\.event\.)?inputs\.title\s*(?:\|\|\s*'[^']*'\s*)?\}\}")
 _REQUEST = re.compile(r"\$\{\{[^}]*\binputs\.request\b")
+_LABELS = re.compile(r"\$\{\{[^}]*\binputs\.labels\b")
 _SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b")
 
 
@@ -62,6 +64,26 @@ def triggers(workflow: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found, dict):
         return {str(name): rule for name, rule in found.items()}
     return dict.fromkeys(map(str, found if isinstance(found, list) else [found]))
+
+
+def labels_asked_for(text: str | None) -> tuple[str, ...]:
+    """The labels that the measuring workflow's job asks for where a request names none; none where that cannot be told."""
+    workflow = _read(text) or {}
+    dispatch = triggers(workflow).get("workflow_dispatch")
+    inputs = dispatch.get("inputs") if isinstance(dispatch, dict) else None
+    jobs = [job for job in _jobs(workflow) if _REQUEST.search(str(job))]
+    asked = jobs[0].get("runs-on") if jobs else None
+    if isinstance(asked, str) and _LABELS.search(asked):
+        given = inputs.get("labels") if isinstance(inputs, dict) else None
+        try:
+            asked = json.loads(given["default"]) if isinstance(given, dict) else None
+        except (KeyError, TypeError, ValueError):
+            asked = None
+    if isinstance(asked, dict):
+        asked = asked.get("labels")
+    found = asked if isinstance(asked, list) else [asked]
+    labels = tuple(label for label in found if isinstance(label, str) and "${{" not in label)
+    return labels if len(labels) == len(found) else ()
 
 
 def _measuring(

@@ -103,6 +103,8 @@ class Actor:
                 return self._jobs.start_missing(action.request)
             case do.MarkMeasuring():
                 return checks.mark_measuring(view, action)
+            case do.TellUntaken():
+                return checks.tell_untaken(view, action)
             case do.CancelJob():
                 return self._jobs.cancel(action.job, action.force)
             case do.CutOff():
@@ -159,7 +161,8 @@ class Actor:
 
     def _publish(self, action: do.Publish, snapshot: Snapshot) -> bool:
         line = action.line
-        report = Report(line, action.finding, _told(snapshot.ledger, line), action.held, action.log)
+        told, page = _told(snapshot.ledger, line), self._view.home().page
+        report = Report(line, action.finding, told, action.held, action.log, page)
         changed = action.check_run is not None and checks.publish(self._view, action.check_run, report)
         marker = comment_marker(line.loop, line.experiment)
         changed |= self._comments.write(line.pull, marker, experiment_comment(report), action.fresh)

@@ -17,7 +17,7 @@ from github.InstallationAuthorization import InstallationAuthorization
 
 from pawl.github.budget import Budget
 from pawl.github.client import API, Connection, Identity, Pace, Repository, connect
-from pawl.github.grants import Grant
+from pawl.github.grants import OPTIONAL, PERMISSIONS, Grant
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,10 @@ def _delivery(item: dict[str, Any]) -> Delivery:
     )
 
 
+_UNKNOWN = Grant({**PERMISSIONS, **OPTIONAL})
+"""Of a token: GitHub does not tell what it may do, so that everything is tried."""
+
+
 class Token:
     """Pawl inside a job: the job's own token, whose check runs belong to the App behind GitHub Actions.
 
@@ -232,4 +236,4 @@ class Token:
 
     def repository(self, name: str) -> Repository:
         """A client for one repository."""
-        return Repository(self._connection, name, self.identity)
+        return Repository(self._connection, name, self.identity, lambda: _UNKNOWN)

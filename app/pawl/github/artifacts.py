@@ -7,7 +7,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -72,7 +72,8 @@ class Handed:
 def fetch_handed(client: Repository, job: int) -> Handed:
     """What an ended job handed in, or why that is nothing."""
     try:
-        return read_handed(_download(client, job, ARTIFACT, RECORD_LIMIT + TRAJECTORIES_LIMIT))
+        # The first one: a job that a person ran again must not replace what it measured before.
+        return read_handed(_download(client, job, ARTIFACT, RECORD_LIMIT + TRAJECTORIES_LIMIT, which=min))
     except BadRecord as error:
         return Handed(trouble=str(error))
 
@@ -116,13 +117,17 @@ def _parsed(kind: type[S], text: str, name: str, what: str) -> S:
         raise BadRecord(f"{name} is no {what} ({place or 'top'}: {first['msg']})") from None
 
 
-def _download(client: Repository, job: int, name: str, limit: int) -> bytes:
+def _download(
+    client: Repository, job: int, name: str, limit: int, which: Callable[[Iterable[int]], int] = max
+) -> bytes:
+    """The artifact of a name; GitHub keeps one of each attempt of a workflow run, and `which` says whose it is."""
     found = client.get(f"actions/runs/{job}/artifacts", name=name)["artifacts"]
-    usable = [item for item in found if item["name"] == name and not item["expired"]]
-    if not usable:
+    mine = {int(item["id"]): item for item in found if item["name"] == name}
+    if not mine:
         raise BadRecord(f"the job ended without the artifact {name}")
-    # The first one: a job that a person ran again must not replace what it measured before.
-    artifact = min(usable, key=lambda item: int(item["id"]))
+    artifact = mine[which(mine)]
+    if artifact["expired"]:
+        raise BadRecord(f"the artifact {name} has expired")
     if artifact["size_in_bytes"] > limit:
         raise BadRecord(f"the artifact {name} is larger than {limit:,} bytes")
     try:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
-from pawl.core.actions import FinishCalibration, MarkMeasuring
+from pawl.core.actions import FinishCalibration, MarkMeasuring, TellUntaken
 from pawl.core.decision import Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
@@ -57,6 +57,15 @@ def mark_measuring(view: RepositoryView, action: MarkMeasuring) -> bool:
         "output": asdict(output),
     }
     _read(view, view.client.patch(f"check-runs/{action.check_run}", body))
+    return True
+
+
+def tell_untaken(view: RepositoryView, action: TellUntaken) -> bool:
+    """Say why no runner takes the job; whether that was news."""
+    check, output = view.check(action.check_run), texts.untaken(action.request, action.why, action.page)
+    if check.status != "queued" or check.summary.strip() == output.summary.strip():
+        return False
+    _read(view, view.client.patch(f"check-runs/{action.check_run}", {"output": asdict(output)}))
     return True
 
 

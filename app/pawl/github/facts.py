@@ -192,6 +192,7 @@ class CheckRun:
     """Whether Pawl's own App made it: others may give theirs any name."""
     began: datetime | None = None
     """When its job was first seen to run; none before that, and where GitHub tells no time."""
+    summary: str = ""
 
     @classmethod
     def read(cls, data: dict[str, Any], owns: Callable[[Mapping[str, Any] | None], bool]) -> Self:
@@ -206,6 +207,7 @@ class CheckRun:
             text=(data.get("output") or {}).get("text") or "",
             own=owns(data.get("app")),
             began=_time(data.get("started_at")) if data["status"] == "in_progress" else None,
+            summary=(data.get("output") or {}).get("summary") or "",
         )
 
     @property

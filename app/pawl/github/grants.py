@@ -16,6 +16,8 @@ PERMISSIONS = {
     "statuses": "read",
 }
 """What Pawl needs on a repository; docs name the reason for each."""
+OPTIONAL = {"administration": "read"}
+"""What it uses where somebody grants it, and never asks for: the list of runners, for jobs that none of them takes."""
 DISPENSABLE = frozenset({"metadata", "statuses"})
 """Permissions without which it works all the same: GitHub gives the first to every App, and does without the second."""
 _LEVELS = ("none", "read", "write", "admin")
@@ -37,8 +39,9 @@ class Grant:
 
     @property
     def usable(self) -> dict[str, str]:
-        """What a token may be asked for: what Pawl needs, as far as it is granted."""
-        levels = {name: min(needed, self._level(name), key=_rank) for name, needed in PERMISSIONS.items()}
+        """What a token may be asked for: what Pawl needs or makes use of, as far as it is granted."""
+        uses = {**PERMISSIONS, **OPTIONAL}
+        levels = {name: min(most, self._level(name), key=_rank) for name, most in uses.items()}
         return {name: level for name, level in levels.items() if level != "none"}
 
     @property

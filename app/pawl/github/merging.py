@@ -44,7 +44,7 @@ def promote(view: RepositoryView, action: Promote, snapshot: Snapshot) -> bool:
         blob = view.objects.put_blob(action.content)  # GitHub has it, as part of the head that was measured
         pull = _replace_head(view, pull, _commit(view, action.parent, path, blob, message))
         changed = True
-    changed |= checks.vouch(view, pull.head, Report(line, ledger=snapshot.ledger))
+    changed |= checks.vouch(view, pull.head, Report(line, ledger=snapshot.ledger, page=view.home().page))
     return relabel(view, pull, KEEP.name) or changed
 
 
@@ -92,7 +92,7 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
             raise Moved(f"{name} or experiment {action.experiment} has moved")
         line = snapshot.verdict_of(_experiment(snapshot, action.experiment))
         if line is not None:  # missing only where Pawl was stopped between the commit and its check run
-            checks.vouch(view, action.commit, Report(line, ledger=snapshot.ledger))
+            checks.vouch(view, action.commit, Report(line, ledger=snapshot.ledger, page=view.home().page))
         _require_going(view, snapshot, pull)
         try:
             view.client.patch(f"git/refs/heads/{name}", {"sha": action.commit, "force": False})

@@ -1,16 +1,17 @@
 """Self-hosted runners of a repository: registered just in time, listed, removed; and the comment that says how they are.
 
-The requests on runners need `administration: write`, which the App never has: they are made with a credential of the
-machine's own (docs/runner-hardening.md). Source: GitHub's REST reference, self-hosted runners.
+Registering and removing needs `administration: write`, which the App never has: it is done with a credential of the
+machine's own (docs/runner-hardening.md). To list them takes `administration: read`, which may be granted. Source: GitHub's
+REST reference, self-hosted runners.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pawl.core.config_file import parse_config
+from pawl.core.waiting import Runner
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound, Unprocessable
 from pawl.github.rules_file import rules_file
@@ -30,21 +31,6 @@ class Registration:
     """What the runner's program is handed: it holds the runner's key."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """A runner as GitHub lists it."""
-
-    id: int
-    name: str
-    online: bool
-    busy: bool
-
-    @classmethod
-    def read(cls, item: dict[str, Any]) -> Known:
-        """From an answer."""
-        return cls(int(item["id"]), str(item["name"]), item["status"] == "online", bool(item["busy"]))
-
-
 def register(client: Repository, name: str, labels: tuple[str, ...]) -> Registration:
     """Register a runner that takes one job and is then forgotten by GitHub.
 
@@ -57,10 +43,13 @@ def register(client: Repository, name: str, labels: tuple[str, ...]) -> Registra
     return Registration(int(made["runner"]["id"]), str(made["encoded_jit_config"]))
 
 
-def listed(client: Repository) -> Iterator[Known]:
-    """Every runner of the repository."""
+def listed(client: Repository) -> Iterator[Runner]:
+    """Every runner of the repository; those of its organisation are not among them."""
     for item in client.pages("actions/runners", "runners"):
-        yield Known.read(item)
+        labels = tuple(str(label["name"]) for label in item["labels"])
+        yield Runner(
+            int(item["id"]), str(item["name"]), item["status"] == "online", bool(item["busy"]), labels
+        )
 
 
 def remove(client: Repository, runner: int) -> bool:

@@ -11,9 +11,10 @@ from pawl.core.asks import Labelled, Level
 from pawl.core.config import WORKFLOW_PATH, Config
 from pawl.core.config_file import parse_config
 from pawl.core.policy import PAUSED_LABEL
+from pawl.core.waiting import Runner
 from pawl.github.artifacts import Handed, fetch_handed
 from pawl.github.client import PAGE, Repository
-from pawl.github.errors import NotFound, Unobservable
+from pawl.github.errors import Forbidden, NotFound, Unobservable
 from pawl.github.facets import Facets
 from pawl.github.facts import (
     ONBOARDING_BRANCH,
@@ -32,6 +33,7 @@ from pawl.github.facts import (
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import BlobStore, Commit, Objects
 from pawl.github.rules_file import rules_file
+from pawl.github.runners import listed
 
 WORKFLOW = WORKFLOW_PATH.rsplit("/", 1)[-1]
 TRACKING_LABEL = "pawl:tracking"
@@ -352,6 +354,30 @@ class RepositoryView(Facets):
             return tuple(Status(item["context"], item["state"]) for item in found)
 
         return self._once("checks", ("statuses", commit), read)
+
+    def labels_of(self, job: int) -> tuple[str, ...]:
+        """What the runner of a job that waits must be labelled with; nothing where it does not wait any more."""
+
+        def read() -> tuple[str, ...]:
+            for item in self.client.pages(f"actions/runs/{job}/jobs", "jobs"):
+                if item["status"] == "queued":
+                    return tuple(str(label) for label in item["labels"])
+            return ()
+
+        return self._once("jobs", ("labels", job), read)
+
+    def runners(self) -> tuple[Runner, ...] | None:
+        """The repository's runners; none where Pawl may not list them."""
+        if not self.client.grant.allows("administration", "read"):
+            return None
+
+        def read() -> tuple[Runner, ...] | None:
+            try:
+                return tuple(listed(self.client))
+            except (Forbidden, NotFound):
+                return None  # a token that may not: GitHub does not tell beforehand
+
+        return self._once("jobs", "runners", read)
 
     def handed(self, job: int) -> Handed:
         """What an ended job handed in."""

@@ -16,7 +16,7 @@ from pawl.localhub.errors import HubError, invalid, not_found
 from pawl.localhub.gitstore import moment
 from pawl.localhub.shapes import ACTIONS_BOT
 from pawl.localhub.store import Fact
-from pawl.localhub.workflows import WorkflowFile, fill, labels, parse, wanted
+from pawl.localhub.workflows import WorkflowFile, concurrency, fill, labels, parse, wanted
 
 if TYPE_CHECKING:
     from pawl.localhub.hub import Hub
@@ -125,6 +125,7 @@ class Actions:
                     "head_sha": run["head_sha"], "head_branch": run["head_branch"], "created_at": self.hub.now(),
                     "started_at": None, "completed_at": None, "cancel_requested": False,
                     "permissions": _permissions(spec.get("permissions", file.permissions)), "logs": "",
+                    **concurrency(spec, run["inputs"]),
                 },
                 repo["id"],
                 run["id"],
@@ -137,10 +138,24 @@ class Actions:
             self._finish(repo, job, "skipped")
 
     def _queue(self, repo: Fact, job: Fact) -> None:
+        group = [other for other in self._group(repo, job) if other["id"] != job["id"]]
+        if any(other["status"] in ("queued", "in_progress") for other in group):
+            for other in group if not job["all_wait"] else ():
+                if other["status"] == "pending":  # by default one waits, and a newer one takes its place
+                    self._finish(repo, other, "cancelled")
+            job["status"] = "pending"
+            self.hub.store.save(job)
+            return
         job["status"] = "queued"
         self.hub.store.save(job)
         self.hub.store.add("queue", {"labels": job["labels"]}, repo["id"], job["id"])
         self._announce_job(repo, job, "queued")
+
+    def _group(self, repo: Fact, job: Fact) -> list[Fact]:
+        """Jobs of the same concurrency group, oldest first; none for a job without one."""
+        if not job["group"]:
+            return []
+        return [other for other in self.hub.store.all("job", repo["id"]) if other["group"] == job["group"]]
 
     # -- announcements -----------------------------------------------------------------------------------------------
 
@@ -173,12 +188,17 @@ class Actions:
                 if not latest or j["attempt"] == run["attempt"]]  # fmt: skip
 
     def cancel(self, repo: Fact, run: Fact, force: bool = False) -> None:
-        """Cancel: waiting jobs end at once, running ones are told (with `force`, end at once too)."""
+        """Cancel: waiting jobs end at once, running ones are told (with `force`, end at once too).
+
+        A job whose condition holds even then, ``always()``, goes on or begins all the same, unless by force.
+        """
         if run["status"] == "completed":
             raise HubError(409, "Cannot cancel a workflow run that is completed.")
         for job in self.jobs(run):
             job = self._job(job["id"])
-            if job["status"] in ("queued", "waiting") or (force and job["status"] != "completed"):
+            if job["always"] and not force:
+                continue
+            if job["status"] in ("queued", "waiting", "pending") or (force and job["status"] != "completed"):
                 self._finish(repo, job, "cancelled")
             elif job["status"] != "completed":
                 self.hub.store.save({**job, "cancel_requested": True})
@@ -317,6 +337,10 @@ class Actions:
         job["started_at"] = job["started_at"] or now
         self.hub.store.save(job)
         self._announce_job(repo, job, "completed")
+        group = self._group(repo, job)
+        behind = [other for other in group if other["status"] == "pending"]
+        if behind and not any(other["status"] in ("queued", "in_progress") for other in group):
+            self._queue(repo, behind[0])
         run = self.run(repo, job["run_id"])
         jobs = self.jobs(run)
         ended = {j["job_key"]: j["conclusion"] for j in jobs if j["status"] == "completed"}
@@ -342,20 +366,24 @@ class Actions:
 
     def upload_artifact(self, job_id: int, name: str, files: Mapping[str, bytes] | bytes,
                         overwrite: bool = False) -> int:  # fmt: skip
-        """Keep files (or a ready zip) under a name; 409 where the run has it, unless `overwrite`."""
+        """Keep files (or a ready zip) under a name; 409 where this attempt of the run has it, unless `overwrite`.
+
+        What an earlier attempt has left under that name stays, and is listed beside it.
+        """
         data = files if isinstance(files, bytes) else _zip(files)
         with self.hub.store.transaction():
             job = self._job(job_id)
             for old in self.hub.store.all("artifact", job["repo"], job["run_id"]):
-                if old["name"] == name:
+                if (old["name"], old["attempt"]) == (name, job["attempt"]):
                     if not overwrite:
                         raise HubError(409, "an artifact with this name already exists on the workflow run")
                     self.hub.store.remove(old)
             artifact = self.hub.store.add(
                 "artifact",
                 {
-                    "name": name, "size": len(data), "digest": "sha256:" + hashlib.sha256(data).hexdigest(),
-                    "expired": False, "created_at": self.hub.now(), "head_sha": job["head_sha"],
+                    "name": name, "attempt": job["attempt"], "size": len(data),
+                    "digest": "sha256:" + hashlib.sha256(data).hexdigest(), "expired": False,
+                    "created_at": self.hub.now(), "head_sha": job["head_sha"],
                     "head_branch": job["head_branch"], "expires_at": moment(self.hub.clock() + ARTIFACT_SECONDS),
                 },
                 job["repo"],

@@ -26,7 +26,7 @@ from pawl.localhub.store import Fact, Store
 from pawl.localhub.work_shapes import WorkShapes
 
 APP_PERMISSIONS = {
-    "actions": "write", "administration": "read", "checks": "write", "contents": "write", "issues": "write",
+    "actions": "write", "checks": "write", "contents": "write", "issues": "write",
     "metadata": "read", "pull_requests": "write", "statuses": "write", "workflows": "write",
 }  # fmt: skip
 APP_EVENTS = [

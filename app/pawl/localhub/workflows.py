@@ -92,6 +92,13 @@ def wanted(job: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
     return asked is None or (inputs.get(asked[1], "") == "") == (asked[2] == "==")
 
 
+def concurrency(job: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The group of which one job runs at a time, empty for none, and whether all others wait (`queue: max`)."""
+    given = job.get("concurrency") or {}
+    rules = given if isinstance(given, dict) else {"group": given}
+    return {"group": str(fill(rules.get("group", ""), inputs)), "all_wait": rules.get("queue") == "max"}
+
+
 def labels(job: Mapping[str, Any], inputs: Mapping[str, str]) -> list[str]:
     """The runner labels a job asks for."""
     wanted = fill(job.get("runs-on"), inputs)

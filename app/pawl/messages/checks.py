@@ -57,6 +57,22 @@ def queued(request: Request) -> CheckOutput:
     )
 
 
+def untaken(request: Request, why: str, page: str) -> CheckOutput:
+    """An attempt or calibration that has waited for a runner for too long.
+
+    Args:
+        request: what it is to measure.
+        why: why no runner takes it, without the sentence's end; shown as data.
+        page: where people see the runners; empty where that is not known.
+    """
+    where = Safe("Settings → Actions → Runners")
+    return CheckOutput(
+        title=f"{_subject(request)}: no runner takes it",
+        summary=render("check_untaken", **_asked(request), why=prose(why), page=link(where, page)),
+        text=_with_request(request),
+    )
+
+
 def measuring(request: Request, url: str, estimate: float) -> CheckOutput:
     """The job runs.
 

@@ -22,6 +22,7 @@ from pawl.messages.figures import (
     sealed_means,
 )
 from pawl.messages.holds import hold_text
+from pawl.messages.lost import lost_rows
 from pawl.messages.progress import last_outcomes
 from pawl.messages.quoting import Safe, code, prose
 from pawl.messages.rendering import render
@@ -44,6 +45,8 @@ class Report:
     held: Hold | None = None
     log: str = field(default="", repr=False)
     """Tail of the last candidate run's log."""
+    page: str = ""
+    """The repository's address for people; empty where that is not known."""
 
     @property
     def found(self) -> Finding:
@@ -153,6 +156,7 @@ def report_values(report: Report) -> dict[str, object]:
         "models": answered(line),
         "incident": prose(finding.incident) if finding.incident not in ("", line.reason) else "",
         "runs": run_rows(line.runs),
+        "lost": lost_rows(report.ledger, line.experiment, report.page),
         "guards": guard_rows(finding),
         "inside": duration(line.seconds_in_budget),
         "outside": duration(line.seconds_outside),

@@ -1,0 +1,32 @@
+"""The jobs that an experiment lost on its way to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pawl.core.ledger import AnyLine, LostLine
+from pawl.messages.quoting import Safe, link, prose
+
+REASON = 160
+"""Characters of why a job ended that a row shows."""
+
+
+def lost_rows(lines: Sequence[AnyLine], experiment: int, page: str) -> list[tuple[Safe, Safe, Safe, Safe]]:
+    """Attempt, job, how it ended, and how many of its runs count, of every job that was lost.
+
+    Args:
+        lines: the loop's ledger.
+        experiment: its number.
+        page: the repository's address for people; empty where that is not known.
+    """
+    rows = []
+    known: dict[str, int] = {}
+    for line in lines:
+        if not isinstance(line, LostLine) or line.experiment != experiment:
+            continue
+        head = line.key.rsplit(":", 1)[0]  # runs of another head are none of this one's
+        survived = line.known_runs - known.get(head, 0)
+        known[head] = line.known_runs
+        job = link(Safe(f"job {line.job}"), f"{page}/actions/runs/{line.job}" if page else "")
+        rows.append((Safe(str(line.attempt)), job, prose(line.reason, REASON), Safe(str(survived))))
+    return rows
