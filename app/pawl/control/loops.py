@@ -21,7 +21,7 @@ from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
-from pawl.core.ledger import AnyLine, LedgerError
+from pawl.core.ledger import AnyLine, AskLine, LedgerError
 from pawl.core.planning import next_deadline
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
@@ -277,15 +277,21 @@ class RepositoryLoops:
 
     def _observe(self, loop: str, rules: Loop) -> Snapshot:
         snapshot = observe(self.view, loop, rules)
+        asks = (*snapshot.asks, *asks_of(self._presses, snapshot, self.view))
         return replace(
             snapshot,
             now=self._clock(),
             proposing=self._thinker.busy(loop),
             proposer_rests=self._rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),
-            asks=(*snapshot.asks, *asks_of(self._presses, snapshot, self.view)),
+            asks=asks,
+            elsewhere=self._elsewhere(loop) if asks else (),
             unread="" if self.view.client.grant.allows("statuses", "read") else UNREAD,
         )
+
+    def _elsewhere(self, loop: str) -> tuple[AskLine, ...]:
+        with self.view.lock:
+            return self.view.ledger.asked(other for other in self.rules() if other != loop)
 
     def _scarce_until(self) -> datetime | None:
         at = self.view.client.scarce_until
