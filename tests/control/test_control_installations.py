@@ -179,3 +179,25 @@ def test_nothing_done_for_one_tenant_reads_another_ones_rows_or_tokens(world: Wo
         reading = token["permissions"] == {"metadata": "read"}
         assert reading or len(token["repos"]) == 1, "a token that writes reaches one repository"
     assert one.name == NAME
+
+
+def test_an_app_that_is_renamed_still_knows_its_own_work(world: World) -> None:
+    """With the name its login changes: tracking issue, comments and answers were nobody's, and were written once more."""
+    world.turn()
+    world.turn()
+    world.hub.residence.rename_app("ratchet")
+    world.timer = True
+    world.settle()
+    world.timer = False
+    assert world.settle().outcomes().keys() == {1, 2}
+    world.once()
+
+
+def test_an_app_that_is_renamed_between_two_rounds_opens_nothing_anew(world: World) -> None:
+    """Until it asked who it is, it could not find its tracking issue. It opened another one with each look, for ever."""
+    world.settle()
+    world.hub.residence.rename_app("ratchet")
+    world.api("POST", "/issues", {"title": "Something else"})  # its event has the tracking issues read again
+    world.settle()
+    assert world.tracking()["state"] == "open"
+    world.once()

@@ -266,7 +266,7 @@ class PawlApp:
         self.database.forget_deliveries(self._clock())
         if gone or others or not self._login:
             self.database.forget_others(found.keys() - others)
-        self._login = self.github.identity.login
+        self._login = self.github.ask_identity().login
 
     def _ask_again(self) -> None:
         """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""

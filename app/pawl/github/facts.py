@@ -192,6 +192,8 @@ class CheckRun:
     """Whether Pawl's own App made it: others may give theirs any name."""
     began: datetime | None = None
     """When its job was first seen to run; none before that, and where GitHub tells no time."""
+    app: str = ""
+    """Slug of the App that made it; empty where GitHub does not say."""
 
     @classmethod
     def read(cls, data: dict[str, Any], owns: Callable[[Mapping[str, Any] | None], bool]) -> Self:
@@ -206,6 +208,7 @@ class CheckRun:
             text=(data.get("output") or {}).get("text") or "",
             own=owns(data.get("app")),
             began=_time(data.get("started_at")) if data["status"] == "in_progress" else None,
+            app=str((data.get("app") or {}).get("slug") or ""),
         )
 
     @property

@@ -64,6 +64,28 @@ class Residence:
         """Let everybody read a repository, or only those who were let in."""
         self._set(full_name, {"private": not public}, "publicized" if public else "privatized")
 
+    def rename_app(self, slug: str) -> None:
+        """Give the App another name, and so another slug: its account and everything it wrote have that login from now on.
+
+        GitHub sends no event of this.
+        """
+        hub, store = self.hub, self.hub.store
+        with store.transaction():
+            old = hub.bot
+            hub.app_fact = {**hub.app_fact, "slug": slug, "name": slug}
+            store.save(hub.app_fact)
+            account = hub.user(old)
+            store.save({**account, "login": hub.bot, "key": hub.bot})
+            for kind, key in (
+                ("issue", "user"),
+                ("comment", "user"),
+                ("token", "login"),
+                ("check_run", "by"),
+            ):
+                for item in store.all(kind):
+                    if item.get(key) == old:
+                        store.save({**item, key: hub.bot})
+
     def by_name(self, path: str) -> str:
         """A path below ``/repositories/{id}``, as one below ``/repos/{owner}/{name}``."""
         match = _BY_ID.fullmatch(path)
