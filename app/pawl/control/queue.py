@@ -165,11 +165,11 @@ class Workers:
             self._failures[key] = failures = self._failures.get(key, 0) + 1
             longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
             again = longest * (0.5 + self._jitter() / 2)
-            told = {"repository": key, "retry_in": round(again, 1)}
+            wait = round(again, 1)
             if isinstance(error, EXPLAINED):
-                log.error("look failed", **told, why=str(error))
+                log.error("look failed", repository=key, retry_in=wait, why=str(error))
             else:
-                log.exception("look failed", **told)
+                log.exception("look failed", repository=key, retry_in=wait)
         finally:
             self._queue.done(key)
         if again is not None:
