@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -34,6 +34,8 @@ from pawl.messages.permissions import UNREAD, waiting_words
 
 log = structlog.get_logger(__name__)
 
+LONGEST_WAIT = 300.0
+"""Seconds before a look that something moved under is followed by another; two at first, and then doubled."""
 MAX_ROUNDS = 12
 """Rounds of one look. A loop comes to rest in fewer; what is left waits for the next look."""
 
@@ -99,6 +101,10 @@ class RepositoryLoops:
         self._stale: set[Facet] = set()
         self._noting = threading.Lock()
         self._rests = Rests()
+        self._moves = 0
+        """Looks in a row that something moved under."""
+        self._moved_until: datetime | None = None
+        """When the next look is due after such a one; nobody announces what moved if Pawl itself moved it."""
         self._deadlines: dict[str, datetime] = {}
         """When a job of each loop is overdue next."""
         self._refusals: dict[str, str] = {}
@@ -117,9 +123,9 @@ class RepositoryLoops:
         return busy or self._rests.next_at(self._clock()) is not None
 
     def asks_again_in(self) -> float | None:
-        """Seconds until something is due that nobody announces, a proposer or a job that is overdue; none if nothing is."""
+        """Seconds until something is due that nobody announces: a proposer, a job that is overdue, a look after a move."""
         now = self._clock()
-        times = [self._rests.next_at(now), self._scarce_until(), *self._deadlines.values()]
+        times = [self._rests.next_at(now), self._scarce_until(), self._moved_until, *self._deadlines.values()]
         at = min((at for at in times if at is not None), default=None)
         return max(0.0, (at - now).total_seconds()) if at is not None else None
 
@@ -132,6 +138,7 @@ class RepositoryLoops:
         """
         # A look that cannot be had sets none: an old one, once it is over, would ask for the next look at once, for ever.
         self._deadlines.clear()
+        self._moved_until = None
         with self._noting:
             stale, self._stale = self._stale, set()
         for facet in stale:
@@ -145,6 +152,7 @@ class RepositoryLoops:
             self.idle = not rules and only is None
             self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
             looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
+            self._moves = self._moves if self._moved_until is not None else 0
             if self._inbox and self._presses:
                 snapshots = [item.snapshot for item in looked if item.snapshot is not None]
                 self._inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
@@ -265,6 +273,10 @@ class RepositoryLoops:
         except Moved as moved:
             log.info("moved", repository=self.name, loop=loop, why=str(moved))
             self.view.forget_all()
+            self._moves += 1
+            self._moved_until = self._clock() + timedelta(
+                seconds=min(LONGEST_WAIT, 2.0 ** min(self._moves, 20))
+            )
         except (Unobservable, LedgerError) as problem:
             self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
