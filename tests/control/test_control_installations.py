@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import structlog
-from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world, files
+from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world, files
 from sqlalchemy import create_engine, text
 
 from pawl.core.config import WORKFLOW_PATH
 from pawl.core.ledger import LEDGER_BRANCH
+from pawl.core.measurement import Request
 from pawl.localhub import Hub
 from pawl.messages.scaffold import workflow
 
@@ -179,3 +180,66 @@ def test_nothing_done_for_one_tenant_reads_another_ones_rows_or_tokens(world: Wo
         reading = token["permissions"] == {"metadata": "read"}
         assert reading or len(token["repos"]) == 1, "a token that writes reaches one repository"
     assert one.name == NAME
+
+
+def test_an_app_that_is_renamed_still_knows_its_own_work(world: World) -> None:
+    """With the name its login changes: tracking issue, comments and answers were nobody's, and were written once more."""
+    world.turn()
+    world.turn()
+    world.hub.residence.rename_app("ratchet")
+    world.timer = True
+    world.settle()
+    world.timer = False
+    assert world.settle().outcomes().keys() == {1, 2}
+    world.once()
+
+
+def test_an_app_that_is_renamed_between_two_rounds_opens_nothing_anew(world: World) -> None:
+    """Until it asked who it is, it could not find its tracking issue. It opened another one with each look, for ever."""
+    world.settle()
+    world.hub.residence.rename_app("ratchet")
+    world.api("POST", "/issues", {"title": "Something else"})  # its event has the tracking issues read again
+    world.settle()
+    assert world.tracking()["state"] == "open"
+    world.once()
+
+
+def test_a_loop_whose_branch_is_renamed_says_so_and_goes_on_under_its_name(world: World) -> None:
+    """Where an experiment was open its looks failed for ever, and its tracking issue went on saying that it is at work."""
+    renamed: list[str] = []
+
+    def running(_: Request) -> None:
+        if not renamed:
+            renamed.append("trunk")
+            world.hub.residence.rename_default_branch(NAME, "trunk", PERSON)
+
+    world.running = running
+    world.settle()
+    assert world.outcomes() == {}
+    assert "has no branch main; create it, or name another one" in world.tracking()["body"]
+    before = world.hub.api_requests(NAME)
+    world.settle()
+    assert world.hub.api_requests(NAME) == before, "nothing is asked before somebody has changed something"
+    rules = config(2).replace("    budget:", "    branch: trunk\n    budget:")
+    world.push({".github/pawl.yml": rules}, branch="trunk")
+    assert world.settle().outcomes()[1] == "merged"
+    assert "has no branch" not in world.tracking()["body"]
+
+
+def test_an_installation_that_is_suspended_while_it_measures_goes_on_afterwards(world: World) -> None:
+    suspended: list[bool] = []
+
+    def running(_: Request) -> None:
+        if not suspended:
+            suspended.append(True)
+            world.hub.suspend(NAME)
+
+    world.running = running
+    world.settle()
+    before = world.hub.api_requests(NAME)
+    world.app.workers.wake_all()
+    world.settle()
+    assert (world.outcomes(), world.hub.api_requests(NAME)) == ({}, before)
+    world.hub.suspend(NAME, suspended=False)
+    assert world.settle().outcomes()[1] == "merged"
+    world.once()

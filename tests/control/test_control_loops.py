@@ -203,3 +203,21 @@ def test_an_opening_that_dies_half_way_is_finished_by_the_next_process(world: Wo
         "script",
         {"AIM": 2.0},
     )
+
+
+def test_two_keeps_that_are_ready_at_once_do_not_wait_for_the_timer(tmp_path: Path) -> None:
+    """The first one's merge moves the base under the second. What Pawl moves itself no webhook announces: it stood still."""
+    with faulty_world(tmp_path, {1: BETTER, 2: BETTER + 1}, config(2)) as world:
+        world.webhooks = lambda waiting: []
+        world.turn()
+        while world.measure():
+            pass
+        world.app.workers.wake_all()
+        world.look()
+        again = loops_of(world).asks_again_in()
+        assert again is not None
+        assert again <= 2
+        world.now += 2
+        world.look()
+        assert world.outcomes() == {1: "merged", 2: "superseded"}
+        assert loops_of(world).asks_again_in() is None

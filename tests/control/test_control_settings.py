@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pawl.commands import serve as serving
+from pawl.commands.claim import claimed
 from pawl.control.errors import SettingsError
 from pawl.control.settings import Settings, read_settings
 
@@ -107,3 +114,49 @@ def test_a_key_that_is_none_ends_serving_in_a_sentence(tmp_path: Path) -> None:
     finally:
         logging.getLogger().setLevel(level)
     assert "SECRETKEY" not in str(caught.value)
+
+
+def test_a_database_without_its_driver_ends_serving_in_a_sentence() -> None:
+    """An address that SQLAlchemy knows, of a server that nobody has the client for, used to end in a traceback."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain
+    ).decode()
+    settings = Settings(7, pem, "hush", database="oracle://there/pawl", port=0)
+    with pytest.raises(SettingsError, match="PAWL_DATABASE needs a driver that is not installed"):
+        serving.serve(settings, threading.Event())
+
+
+def test_a_database_is_claimed_by_one_server_at_a_time(tmp_path: Path) -> None:
+    """Two that were started by mistake both looked, and neither said so."""
+    address = f"sqlite:///{tmp_path / 'pawl.db'}"
+    with ExitStack() as first, ExitStack() as second:
+        assert claimed(address, first)
+        assert not claimed(address, second)
+        first.close()
+        assert claimed(address, second)
+    assert all(claimed(other, ExitStack()) for other in ("sqlite://", "postgresql://there/pawl"))
+    assert claimed(f"sqlite:///{tmp_path / 'missing' / 'pawl.db'}", ExitStack())
+
+
+def test_what_libraries_log_is_json_like_every_other_line() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        serving.log_as_json(stream)
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            logging.getLogger("waitress").exception("Exception while serving %s", "/webhooks")
+        structlog.get_logger("pawl").info("serving", address="here")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    foreign, own = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert set(foreign) == {"event", "level", "timestamp", "exception"}
+    assert (foreign["event"], foreign["level"]) == ("Exception while serving /webhooks", "error")
+    assert "ValueError: broken" in foreign["exception"]
+    assert (own["event"], own["address"]) == ("serving", "here")

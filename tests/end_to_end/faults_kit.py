@@ -407,7 +407,7 @@ class World:
 
     def comments(self, pull: int) -> list[str]:
         """Comments on a pull request."""
-        return [item["body"] for item in self.api("GET", f"/issues/{pull}/comments")]
+        return [item["body"] for item in self.api("GET", f"/issues/{pull}/comments?per_page=100")]
 
     def checks(self) -> list[dict[str, Any]]:
         """Check runs of Pawl's."""

@@ -14,6 +14,7 @@ from faults_kit import BETTER, LOOP, NAME, SOURCE, WORSE, FailingWrites, World, 
 
 from contract.validator import Contract
 from pawl.core.ledger import AskLine, OutcomeLine, ResumeLine
+from pawl.core.patience import PER_HOUR
 from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.github import merging
 from pawl.github.errors import Moved
@@ -258,6 +259,70 @@ def test_a_button_is_of_the_loop_that_it_is_beside(tmp_path: Path) -> None:
         assert (line.verb, line.obeyed) == ("rerun", False)
         (told,) = answers(world, world.tracking("other")["number"])
         assert "about one experiment" in told
+
+
+def test_a_flood_over_two_loops_is_one_flood(tmp_path: Path) -> None:
+    """Somebody who may only read had 20 answers from each loop: ten loops could be made to say 200 things."""
+    text = config(1, aim="aim", other="other")
+    with faulty_world(tmp_path, {}, text, ("aim", "other")) as world:
+        world.settle()
+        eve, ada = person(world, "eve", "read"), person(world, "ada", "triage")
+        here, there = (world.tracking(loop)["number"] for loop in ("aim", "other"))
+        for _ in range(15):
+            said = [say(world, eve, number, "/pawl status") for number in (here, there)]
+        say(world, ada, here, "/pawl budget")
+        say(world, ada, there, "/pawl pause")
+        world.settle()
+        told = [*answers(world, here), *answers(world, there)]
+        assert len(told) == PER_HOUR + 2, "twenty, one refusal, and what Ada asked"
+        assert len([text for text in told if "no more of them" in text]) == 1, (
+            "which says so once, and in one place"
+        )
+        assert [reactions(world, each["id"]) for each in said][-1] == ["eyes"]
+        of_eve = [
+            line
+            for loop in ("aim", "other")
+            for line in world.lines(loop)
+            if getattr(line, "by", "") == "eve"
+        ]
+        assert len(of_eve) == 30, "each has its line, or it would be looked at for ever"
+        assert PAUSED_LABEL in world.tracking("other")["labels"], "nobody else is to blame"
+        writes = len(world.writes())
+        world.app.workers.wake_all()
+        world.settle()
+        assert len(world.writes()) == writes
+
+
+def test_whoever_floods_one_loop_can_still_stop_the_other(tmp_path: Path) -> None:
+    text = config(1, aim="aim", other="other")
+    with faulty_world(tmp_path, {}, text, ("aim", "other")) as world:
+        world.settle()
+        token = person(world, "ada", "triage")
+        for _ in range(PER_HOUR + 5):
+            say(world, token, world.tracking("aim")["number"], "/pawl status")
+        world.settle()
+        say(world, token, world.tracking("other")["number"], "/pawl pause")
+        say(world, token, world.tracking("other")["number"], "/pawl status")
+        world.settle()
+        assert PAUSED_LABEL in world.tracking("other")["labels"]
+        assert answers(world, world.tracking("other")["number"]) == []
+
+
+def test_a_flood_of_presses_is_counted_with_what_was_said_to_the_other_loop(tmp_path: Path) -> None:
+    text = config(1, aim="aim", other="other")
+    with faulty_world(tmp_path, {}, text, ("aim", "other")) as world:
+        token = person(world, "ada", "write")
+        for _ in range(PER_HOUR):
+            say(world, token, world.tracking("aim")["number"], "/pawl status")
+        world.settle()
+        check = next(each for each in world.checks() if each["name"] == "pawl/other/calibration")
+        for _ in range(3):
+            world.hub.checks.rerequest(
+                world.hub.repository(NAME), world.hub.store.get("check_run", check["id"]), "ada"
+            )
+        world.settle()
+        (told,) = answers(world, world.tracking("other")["number"])
+        assert "no more of them" in told
 
 
 # Buttons.

@@ -28,7 +28,7 @@ def test_the_token_reaches_one_repository_and_only_what_pawl_needs(world: World)
     hub.create_repository("octo/other")
     hub.install("octo/other")
     with pytest.raises(NotFound):
-        Repository(world.view.client._connection, "octo/other", world.app.identity).get()
+        Repository(world.view.client._connection, "octo/other", world.app).get()
     (token,) = [item for item in hub.store.all("token") if item["type"] == "installation"]
     assert token["repos"] == [hub.repository(NAME)["id"]]
     assert token["permissions"] == PERMISSIONS

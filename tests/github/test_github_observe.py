@@ -9,10 +9,12 @@ from pawl.core.actions import StartAttempt
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.ledger import LedgerError
+from pawl.github.act import Actor
 from pawl.github.app import Token
 from pawl.github.client import AT_ONCE
 from pawl.github.errors import Moved, Unobservable
 from pawl.github.objects import Objects
+from pawl.github.view import RepositoryView
 
 
 def test_a_first_look_sees_the_base_and_nothing_else(world: World) -> None:
@@ -238,6 +240,36 @@ def test_a_tracking_issue_of_somebody_else_is_not_the_loops(world: World) -> Non
     body = {"title": "Pawl: demo", "labels": ["pawl:tracking", "pawl:resume"]}
     token.repository(NAME).post("issues", body)
     assert world.observe(fresh=True).tracking == mine
+
+
+def test_work_that_comes_back_as_anothers_is_not_made_again_and_again(world: World) -> None:
+    """A token of another App than Pawl took it for: each look opened a tracking issue, and dispatched a job."""
+    hub = world.server.hub
+    token = hub.installation_token(hub.installation_for(hub.repository(NAME)), None, None)["key"]
+    world.view = RepositoryView(Token(token, "somebody", world.server.api_url, AT_ONCE).repository(NAME))
+    world.actor = Actor(world.view)
+    for _ in range(3):
+        with pytest.raises(Unobservable, match=r"set PAWL_APP_SLUG .* to pawl-local"):
+            world.step()
+        world.view.forget_all()
+    (issue,) = hub.store.all("issue")
+    assert (issue["number"], issue["state"]) == (1, "closed")
+    world.restart()
+    assert world.step(), "the right name is enough"
+
+
+def test_a_server_that_says_of_no_check_run_whose_it_is_is_asked_for_one(world: World) -> None:
+    """GitHub's description lets it be nobody's. Pawl did not know its own then, and a runner was sent job after job."""
+    hub = world.server.hub
+    of = hub.shapes.app
+    hub.shapes.app = lambda actor="": None if actor else of()  # type: ignore[method-assign, assignment, return-value]
+    for _ in range(3):
+        with pytest.raises(Unobservable, match="belongs to no App"):
+            world.step()
+        world.view.forget_all()
+    (check,) = hub.store.all("check_run")
+    assert (check["status"], check["conclusion"]) == ("completed", "cancelled")
+    assert hub.store.all("run") == []
 
 
 def test_who_closed_it_is_told(world: World) -> None:

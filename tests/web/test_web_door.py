@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -348,6 +349,22 @@ def test_a_fault_inside_is_answered_without_a_traceback(behind: Behind) -> None:
     assert answer.status_code == 500
     assert answer.json == {"message": "internal server error"}
     assert SECRET not in answer.text
+
+
+def test_a_database_that_takes_nothing_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """A full disk was a traceback for every delivery. GitHub is asked for what it could not hand over."""
+    database = Database(f"sqlite:///{tmp_path / 'pawl.db'}")
+    database._engine.dispose()
+    (tmp_path / "pawl.db").write_bytes(b"no database" * 1000)
+    for more in ("-wal", "-shm"):
+        (tmp_path / f"pawl.db{more}").unlink(missing_ok=True)
+    client = Behind(database).app(lambda: 0.0).test_client()
+    with capture_logs() as logs:
+        answer = deliver(client, BODY)
+    assert answer.status_code == 503
+    assert "asked for it again" in well_formed(answer)
+    assert ["PAWL_DATABASE" in line["why"] and "disk" in line["why"] for line in logs] == [True]
+    database.close()
 
 
 ANYTHING = st.recursive(

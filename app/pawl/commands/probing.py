@@ -105,7 +105,7 @@ class Ground:
     def __post_init__(self) -> None:
         # The client offers no hook, and needs none elsewhere.
         self.recorder = Recorder(self.repository._connection)
-        self.client = Repository(self.recorder, self.repository.name, self.repository.identity)
+        self.client = Repository(self.recorder, self.repository.name, self.repository.signed)
 
     @property
     def prefix(self) -> str:

@@ -9,12 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Protocol, TextIO
 
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.typing import Processor
 
+from pawl.commands.claim import claimed
 from pawl.commands.register import Registration, register, unregistered
 from pawl.commands.server import WebServer
 from pawl.control.app import PawlApp
@@ -27,6 +30,11 @@ from pawl.web.webhooks import BriefWebhooks
 
 SWITCH = 0.0005
 """Seconds that a look may compute before a delivery that waits has its turn; Python's own five milliseconds add up."""
+
+NOT_ALONE = (
+    "another server works with the database PAWL_DATABASE. Nothing is lost or doubled by that, but both do the same work, "
+    "with the same requests to GitHub: stop one of them"
+)
 
 
 def front_door(app: PawlApp) -> tuple[Gate, Flask]:
@@ -131,27 +139,43 @@ def serve(settings: Settings, ended: threading.Event) -> None:
         raise SettingsError(str(error)) from None
     except SQLAlchemyError as error:
         raise SettingsError(
-            f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}"
+            f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}. It is an inbox and a cache: "
+            "a file that is damaged may be removed"
+        ) from None
+    except ImportError as error:
+        raise SettingsError(
+            f"the database PAWL_DATABASE needs a driver that is not installed ({error.name}): install it, or use "
+            "sqlite:///pawl.db"
         ) from None
     sys.setswitchinterval(SWITCH)
     gc.collect()
     gc.freeze()  # what was imported stays: to look through it again and again stops every thread for a tenth of a second
-    server.start()
-    structlog.get_logger(__name__).info("serving", address=server.address, api=settings.api)
-    ended.wait()
-    server.stop()
+    log = structlog.get_logger(__name__)
+    with ExitStack() as held:
+        if not claimed(settings.database, held):
+            log.warning("not alone", why=NOT_ALONE)
+        server.start()
+        log.info("serving", address=server.address, api=settings.api)
+        ended.wait()
+        server.stop()
 
 
 def log_as_json(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
-    """Logs as JSON lines, with fixed keys."""
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(message)s", force=True)
+    """Logs as JSON lines, with fixed keys; what libraries have to say is no other."""
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.format_exc_info,
+    ]
+    lines = structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler(stream)
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, lines])
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, lines],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
     )

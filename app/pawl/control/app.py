@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from pawl import __version__
 from pawl.control.database import Database
 from pawl.control.desk import Desk
+from pawl.control.errors import DatabaseUnusable
 from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Event
 from pawl.control.figures import Figures
 from pawl.control.library import library_of
@@ -182,6 +184,9 @@ class PawlApp:
         with self.figures.looks.time():
             try:
                 return self._one_look(key)
+            except SQLAlchemyError as error:
+                self.figures.failed_looks.labels(DatabaseUnusable.__name__).inc()
+                raise DatabaseUnusable(str(error).splitlines()[0]) from error
             except Exception as error:
                 self.figures.failed_looks.labels(type(error).__name__).inc()
                 raise
@@ -266,7 +271,7 @@ class PawlApp:
         self.database.forget_deliveries(self._clock())
         if gone or others or not self._login:
             self.database.forget_others(found.keys() - others)
-        self._login = self.github.identity.login
+        self._login = self.github.ask_identity().login
 
     def _ask_again(self) -> None:
         """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""

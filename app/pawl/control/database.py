@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from pawl.control.errors import DatabaseUnusable
 from pawl.control.migrations import HEAD, migrate
 from pawl.control.presses import Press
 
@@ -83,7 +84,7 @@ class Database:
         self._engine: Engine = create_engine(address)
         self._writing = threading.Lock()
         self._delivery, self._pressed = (_Row(table, self._engine.dialect) for table in (Delivery, Pressed))
-        self._already_there: type[Exception] = self._engine.dialect.loaded_dbapi.IntegrityError
+        self._driver: Any = self._engine.dialect.loaded_dbapi
         if address.startswith("sqlite"):
             _migrate_sqlite(address)
             event.listen(self._engine, "connect", _tune_sqlite)
@@ -94,20 +95,26 @@ class Database:
     def receive(
         self, guid: str, event: str, action: str, repository: str, now: datetime, press: Press | None = None
     ) -> bool:
-        """Note a delivery, with the press that it tells of, both or neither; false if it was noted before."""
+        """Note a delivery, with the press that it tells of, both or neither; false if it was noted before.
+
+        Raises:
+            DatabaseUnusable: it cannot be noted.
+        """
         rows = [
             self._delivery.of(guid=guid, event=event, action=action, repository=repository, received_at=now)
         ]
         if press is not None:
             rows.append(self._pressed.of(repository=repository, **asdict(press)))
-        with self._writing, closing(self._engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            try:
+        try:
+            with self._writing, closing(self._engine.raw_connection()) as connection:
+                cursor = connection.cursor()
                 for statement, values in rows:
                     cursor.execute(statement, values)
-            except self._already_there:
-                return False  # the pool rolls back what is not committed
-            connection.commit()
+                connection.commit()
+        except self._driver.IntegrityError:
+            return False  # the pool rolls back what is not committed
+        except (self._driver.Error, SQLAlchemyError) as error:
+            raise DatabaseUnusable(str(error).splitlines()[0]) from error
         return True
 
     def idle(self) -> bool:

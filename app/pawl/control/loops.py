@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -21,7 +21,7 @@ from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
-from pawl.core.ledger import AnyLine, LedgerError
+from pawl.core.ledger import AnyLine, AskLine, LedgerError
 from pawl.core.planning import next_deadline, untaken
 from pawl.core.snapshot import Snapshot
 from pawl.core.waiting import Untaken
@@ -35,6 +35,8 @@ from pawl.messages.permissions import UNREAD, waiting_words
 
 log = structlog.get_logger(__name__)
 
+LONGEST_WAIT = 300.0
+"""Seconds before a look that something moved under is followed by another; two at first, and then doubled."""
 MAX_ROUNDS = 12
 """Rounds of one look. A loop comes to rest in fewer; what is left waits for the next look."""
 
@@ -100,6 +102,10 @@ class RepositoryLoops:
         self._stale: set[Facet] = set()
         self._noting = threading.Lock()
         self._rests = Rests()
+        self._moves = 0
+        """Looks in a row that something moved under."""
+        self._moved_until: datetime | None = None
+        """When the next look is due after such a one; nobody announces what moved if Pawl itself moved it."""
         self._deadlines: dict[str, datetime] = {}
         """When a job of each loop is overdue next."""
         self._refusals: dict[str, str] = {}
@@ -118,9 +124,9 @@ class RepositoryLoops:
         return busy or self._rests.next_at(self._clock()) is not None
 
     def asks_again_in(self) -> float | None:
-        """Seconds until something is due that nobody announces, a proposer or a job that is overdue; none if nothing is."""
+        """Seconds until something is due that nobody announces: a proposer, a job that is overdue, a look after a move."""
         now = self._clock()
-        times = [self._rests.next_at(now), self._scarce_until(), *self._deadlines.values()]
+        times = [self._rests.next_at(now), self._scarce_until(), self._moved_until, *self._deadlines.values()]
         at = min((at for at in times if at is not None), default=None)
         return max(0.0, (at - now).total_seconds()) if at is not None else None
 
@@ -133,6 +139,7 @@ class RepositoryLoops:
         """
         # A look that cannot be had sets none: an old one, once it is over, would ask for the next look at once, for ever.
         self._deadlines.clear()
+        self._moved_until = None
         with self._noting:
             stale, self._stale = self._stale, set()
         for facet in stale:
@@ -146,6 +153,7 @@ class RepositoryLoops:
             self.idle = not rules and only is None
             self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
             looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
+            self._moves = self._moves if self._moved_until is not None else 0
             if self._inbox and self._presses:
                 snapshots = [item.snapshot for item in looked if item.snapshot is not None]
                 self._inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
@@ -266,6 +274,10 @@ class RepositoryLoops:
         except Moved as moved:
             log.info("moved", repository=self.name, loop=loop, why=str(moved))
             self.view.forget_all()
+            self._moves += 1
+            self._moved_until = self._clock() + timedelta(
+                seconds=min(LONGEST_WAIT, 2.0 ** min(self._moves, 20))
+            )
         except (Unobservable, LedgerError) as problem:
             self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
@@ -280,6 +292,7 @@ class RepositoryLoops:
         now = self._clock()
         snapshot = observe(self.view, loop, rules)
         late = [job for job, at in untaken(snapshot).items() if now >= at]
+        asks = (*snapshot.asks, *asks_of(self._presses, snapshot, self.view))
         return replace(
             snapshot,
             now=now,
@@ -287,9 +300,14 @@ class RepositoryLoops:
             proposing=self._thinker.busy(loop),
             proposer_rests=self._rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),
-            asks=(*snapshot.asks, *asks_of(self._presses, snapshot, self.view)),
+            asks=asks,
+            elsewhere=self._elsewhere(loop) if asks else (),
             unread="" if self.view.client.grant.allows("statuses", "read") else UNREAD,
         )
+
+    def _elsewhere(self, loop: str) -> tuple[AskLine, ...]:
+        with self.view.lock:
+            return self.view.ledger.asked(other for other in self.rules() if other != loop)
 
     def _scarce_until(self) -> datetime | None:
         at = self.view.client.scarce_until

@@ -10,10 +10,17 @@ from typing import Protocol
 
 import structlog
 
+from pawl.control.errors import DatabaseUnusable
+from pawl.github.errors import GitHubError
+
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
 """Seconds before a look that failed is tried again: doubled each time, up to the longest, less up to a half."""
+
+
+EXPLAINED = (GitHubError, DatabaseUnusable)
+"""Errors whose text says what happened and what to do: whoever reads the log needs no traceback beside it."""
 
 
 class Scheduler(Protocol):
@@ -154,11 +161,15 @@ class Workers:
         try:
             again = self._look(key)
             self._failures.pop(key, None)
-        except Exception:
+        except Exception as error:
             self._failures[key] = failures = self._failures.get(key, 0) + 1
             longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
             again = longest * (0.5 + self._jitter() / 2)
-            log.exception("look failed", repository=key, retry_in=round(again, 1))
+            wait = round(again, 1)
+            if isinstance(error, EXPLAINED):
+                log.error("look failed", repository=key, retry_in=wait, why=str(error))
+            else:
+                log.exception("look failed", repository=key, retry_in=wait)
         finally:
             self._queue.done(key)
         if again is not None:

@@ -81,7 +81,7 @@ class _Answers:
     def __init__(self, snapshot: Snapshot, at: str, notices: tuple[str, ...]) -> None:
         self.snapshot, self.notices = snapshot, notices
         self.draft = Draft(snapshot, at)
-        self.patience = Patience(snapshot.ledger, at)
+        self.patience = Patience((*snapshot.ledger, *snapshot.elsewhere), at)
 
     def actions(self) -> Iterator[Action]:
         """Reactions first: nobody waits for theirs behind what another command does."""

@@ -181,6 +181,8 @@ class Snapshot:
     """When it was looked at."""
     asks: tuple[Ask, ...] = ()
     """What people asked for, oldest first, as far as the ledger has no answer to it."""
+    elsewhere: tuple[AskLine, ...] = ()
+    """What other loops of the repository were asked for; read only where this one is asked for something."""
     resumer: Labelled | None = None
     """Who put the label that resumes on the tracking issue; none where it is not there, or GitHub does not say."""
     braked_by: str = ""

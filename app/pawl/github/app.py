@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import jwt
@@ -129,16 +128,22 @@ class App:
                 "Private keys on the App's settings page, from BEGIN to END"
             ) from None
         self._connection = Connection(connect(self._auth, api, self.pace))
+        self._identity: Identity | None = None
         self._grants: dict[int, Grant] = {}
         self._budgets: dict[int, Budget] = {}
 
     def __repr__(self) -> str:
         return f"App({self.id}, {self.api!r})"
 
-    @cached_property
+    @property
     def identity(self) -> Identity:
-        """The App's slug, asked of GitHub once."""
-        return Identity(str(self._connection.send("GET", "/app")[1]["slug"]), self.id)
+        """The App by its slug, as GitHub last told it; asked the first time."""
+        return self._identity or self.ask_identity()
+
+    def ask_identity(self) -> Identity:
+        """The same, asked anew: with an App's name its slug changes, and the login of everything that it wrote."""
+        self._identity = Identity(str(self._connection.send("GET", "/app")[1]["slug"]), self.id)
+        return self._identity
 
     def repository(self, name: str, installation: int | None = None) -> Repository:
         """A client for one repository, with a token that reaches no other.
@@ -158,7 +163,7 @@ class App:
         auth = _NarrowAuth(self._auth, installation, name.split("/")[-1], granted)
         budget = self._budgets.setdefault(installation, Budget())
         connection = Connection(connect(auth, self.api, self.pace), budget)
-        return Repository(connection, name, self.identity, granted.known)
+        return Repository(connection, name, self, granted.known)
 
     def _granted(self, installation: int) -> _Granted:
         def ask() -> Grant:
@@ -234,6 +239,10 @@ class Token:
     def __repr__(self) -> str:
         return f"Token({self.identity.slug!r}, {self.api!r})"
 
+    def ask_identity(self) -> Identity:
+        """What it was told: no request says whose a token is."""
+        return self.identity
+
     def repository(self, name: str) -> Repository:
         """A client for one repository."""
-        return Repository(self._connection, name, self.identity, lambda: _UNKNOWN)
+        return Repository(self._connection, name, self, lambda: _UNKNOWN)

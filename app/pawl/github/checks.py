@@ -10,6 +10,7 @@ from pawl.core.actions import FinishCalibration, MarkMeasuring, TellUntaken
 from pawl.core.decision import Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
+from pawl.github.estranged import BOT, estranged, require_own
 from pawl.github.facts import CheckRun, check_name
 from pawl.github.view import RepositoryView
 from pawl.messages import checks as texts
@@ -35,12 +36,22 @@ def find(view: RepositoryView, loop: str, commit: str, key: str) -> CheckRun | N
 
 
 def hold(view: RepositoryView, commit: str, request: Request) -> tuple[CheckRun, bool]:
-    """The check run that holds a commit for a request, and whether it was made just now."""
+    """The check run that holds a commit for a request, and whether it was made just now.
+
+    Raises:
+        Unobservable: it came back as another App's. Nothing is dispatched then: the next look would not find it, and
+            dispatch again.
+    """
     found = find(view, request.loop, commit, request.key)
     if found is not None:
         return found, False
     buttons = texts.WHILE_MEASURED if request.purpose is Purpose.EXPERIMENT else (texts.PAUSE,)
+    require_own(view)
     made = _create(view, request.loop, commit, request.key, texts.queued(request), buttons, status="queued")
+    if not made.own:
+        problem = estranged(view, f"The check run {made.name}", made.app and made.app + BOT)
+        cut_off(view, made.id, request, str(problem))
+        raise problem
     return made, True
 
 

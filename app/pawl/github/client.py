@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
 
 import requests
@@ -116,6 +116,19 @@ class Identity:
     def login(self) -> str:
         """The App's user name."""
         return f"{self.slug}[bot]"
+
+
+class Signed(Protocol):
+    """Whoever is signed in."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who Pawl is, as far as it knows."""
+        ...
+
+    def ask_identity(self) -> Identity:
+        """The same, asked of GitHub anew."""
+        ...
 
 
 class Connection:
@@ -228,20 +241,29 @@ class Repository:
     Args:
         connection: what sends them.
         name: ``owner/name``.
-        identity: who Pawl is there.
+        signed: who Pawl is there.
         grant: what Pawl may do there now; everything, as far as is known.
     """
 
     def __init__(
-        self, connection: Connection, name: str, identity: Identity, grant: Callable[[], Grant] = Grant
+        self,
+        connection: Connection,
+        name: str,
+        signed: Signed,
+        grant: Callable[[], Grant] = Grant,
     ) -> None:
-        self.name, self.identity = name, identity
+        self.name, self.signed = name, signed
         self._grant = grant
         self._connection = connection
         self._top = f"/repos/{name}"
 
     def __repr__(self) -> str:
         return f"Repository({self.name!r})"
+
+    @property
+    def identity(self) -> Identity:
+        """Who Pawl is there, as far as it knows."""
+        return self.signed.identity
 
     @property
     def grant(self) -> Grant:

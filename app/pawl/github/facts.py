@@ -193,6 +193,8 @@ class CheckRun:
     began: datetime | None = None
     """When its job was first seen to run; none before that, and where GitHub tells no time."""
     summary: str = ""
+    app: str = ""
+    """Slug of the App that made it; empty where GitHub does not say."""
 
     @classmethod
     def read(cls, data: dict[str, Any], owns: Callable[[Mapping[str, Any] | None], bool]) -> Self:
@@ -208,6 +210,7 @@ class CheckRun:
             own=owns(data.get("app")),
             began=_time(data.get("started_at")) if data["status"] == "in_progress" else None,
             summary=(data.get("output") or {}).get("summary") or "",
+            app=str((data.get("app") or {}).get("slug") or ""),
         )
 
     @property

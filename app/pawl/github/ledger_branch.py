@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pawl.core.ledger import (
     LEDGER_BRANCH,
     AnyLine,
+    AskLine,
+    LedgerError,
     check_chain,
     head_of,
     parse_lines,
@@ -69,6 +72,14 @@ class LedgerBranch:
                 seen = _Seen(tip, segments, self._read(loop, segments))
             self._seen[loop] = seen
         return seen.lines
+
+    def asked(self, loops: Iterable[str]) -> tuple[AskLine, ...]:
+        """What people asked these loops for. A ledger that cannot be read says nothing: its own loop tells of that."""
+        found = list[AskLine]()
+        for loop in loops:
+            with suppress(LedgerError):
+                found += (line for line in self.lines(loop) if isinstance(line, AskLine))
+        return tuple(found)
 
     def append(self, loop: str, lines: Sequence[AnyLine], files: Mapping[str, str], message: str) -> bool:
         """Add lines, and files beside them, in one commit; whether any line was not there already.

@@ -65,13 +65,14 @@ class _Look:
         self.lines = view.ledger.lines(loop)
 
     def snapshot(self) -> Snapshot:
+        base = self._base()  # first, since it says what to do where the branch is gone
         issue = tracking_issue(self.view, self.loop)
         experiments = tuple(self._experiments())
         seen = Snapshot(
             repository=self.view.name,
             loop=self.loop,
             rules=self.rules,
-            base=self._base(),
+            base=base,
             ledger=self.lines,
             experiments=experiments,
             calibrating=tuple(self._calibrating()),

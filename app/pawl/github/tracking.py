@@ -7,6 +7,7 @@ from typing import Any
 
 from pawl.core.snapshot import Snapshot
 from pawl.github.errors import NotFound, Unprocessable
+from pawl.github.estranged import estranged, require_own
 from pawl.github.facts import Issue
 from pawl.github.view import RepositoryView
 from pawl.messages.labels import LABELS, TRACKING
@@ -20,16 +21,29 @@ def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
 
 
 def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
-    """Open the tracking issue, if there is none; whether there was none."""
+    """Open the tracking issue, if there is none; whether there was none.
+
+    Raises:
+        Unobservable: it came back as somebody else's; it is closed again.
+    """
     if tracking_issue(view, snapshot.loop) is not None:
         return False
+    known = view.client.identity
+    if view.client.signed.ask_identity() != known:
+        view.forget("tracking")  # what it wrote has another author now: it may be there
+        return tracking_issue(view, snapshot.loop) is not None or ensure(view, snapshot)
+    require_own(view)
     _ensure_labels(view)
     body = {
         "title": tracking_title(snapshot.loop),
         "body": tracking_body(snapshot),
         "labels": [TRACKING.name],
     }
-    view.put_tracking(Issue.read(view.client.post("issues", body)))
+    made = Issue.read(view.client.post("issues", body))
+    if made.author != view.client.identity.login:
+        view.client.patch(f"issues/{made.number}", {"state": "closed", "state_reason": "not_planned"})
+        raise estranged(view, f"The tracking issue #{made.number}", made.author)
+    view.put_tracking(made)
     return True
 
 

@@ -13,7 +13,7 @@ from pawl.core.config_file import parse_config
 from pawl.core.policy import PAUSED_LABEL
 from pawl.core.waiting import Runner
 from pawl.github.artifacts import Handed, fetch_handed
-from pawl.github.client import PAGE, Repository
+from pawl.github.client import PAGE, Identity, Repository
 from pawl.github.errors import Forbidden, NotFound, Unobservable
 from pawl.github.facets import Facets
 from pawl.github.facts import (
@@ -68,6 +68,8 @@ class RepositoryView(Facets):
         self._old_pulls: dict[int, Pull] = {}
         self._heard: frozenset[int] = frozenset()
         """Comments that the last look at them has found."""
+        self.estranged: tuple[Identity, str] | None = None
+        """Who Pawl went by when something that it had just written came back as another's, and what to say of that."""
 
     @property
     def name(self) -> str:

@@ -64,6 +64,45 @@ class Residence:
         """Let everybody read a repository, or only those who were let in."""
         self._set(full_name, {"private": not public}, "publicized" if public else "privatized")
 
+    def rename_default_branch(self, full_name: str, name: str, actor: str) -> None:
+        """Give the default branch another name; open pull requests to it follow. Jobs keep the name they began under."""
+        hub, store = self.hub, self.hub.store
+        with store.transaction():
+            repo = hub.repository(full_name)
+            old = repo["default_branch"]
+            hub.refs.update(
+                repo, f"refs/heads/{name}", store.ref(repo["id"], f"refs/heads/{old}"), actor, checked=False
+            )
+            repo = {**hub.repository(full_name), "default_branch": name}
+            store.save(repo)
+            for issue in store.all("issue", repo["id"]):
+                if issue["state"] == "open" and issue["pull"] and issue["pull"]["base_ref"] == old:
+                    store.save({**issue, "pull": {**issue["pull"], "base_ref": name}})
+            hub.refs.update(repo, f"refs/heads/{old}", None, actor, checked=False)
+            self._announce(hub.repository(full_name), "edited", changes={"default_branch": {"from": old}})
+
+    def rename_app(self, slug: str) -> None:
+        """Give the App another name, and so another slug: its account and everything it wrote have that login from now on.
+
+        GitHub sends no event of this.
+        """
+        hub, store = self.hub, self.hub.store
+        with store.transaction():
+            old = hub.bot
+            hub.app_fact = {**hub.app_fact, "slug": slug, "name": slug}
+            store.save(hub.app_fact)
+            account = hub.user(old)
+            store.save({**account, "login": hub.bot, "key": hub.bot})
+            for kind, key in (
+                ("issue", "user"),
+                ("comment", "user"),
+                ("token", "login"),
+                ("check_run", "by"),
+            ):
+                for item in store.all(kind):
+                    if item.get(key) == old:
+                        store.save({**item, key: hub.bot})
+
     def by_name(self, path: str) -> str:
         """A path below ``/repositories/{id}``, as one below ``/repos/{owner}/{name}``."""
         match = _BY_ID.fullmatch(path)

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from pawl.control.errors import DatabaseUnusable
 from pawl.web.flood import SMALL, Flood, source_of
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,9 @@ NO_JSON = Answer(
     "the body is no JSON; set the webhook's content type to application/json",
 )
 CUT_SHORT = Answer(HTTPStatus.BAD_REQUEST, "the body ends before it is as long as its header says")
+UNAVAILABLE = Answer(
+    HTTPStatus.SERVICE_UNAVAILABLE, "the delivery could not be noted; its sender is asked for it again later"
+)
 FAULT = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INTERNAL_SERVER_ERROR.phrase.lower())
 NO_OBJECT = Answer(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
 
@@ -122,6 +126,9 @@ class Gate:
             return NO_OBJECT
         try:
             return ACCEPTED if self._receive(event, delivery, payload) else SEEN
+        except DatabaseUnusable as error:
+            log.error("a delivery could not be noted", github_event=event, delivery=delivery, why=str(error))
+            return UNAVAILABLE
         except Exception:
             log.exception("a delivery could not be taken", github_event=event, delivery=delivery)
             return FAULT
