@@ -101,3 +101,5 @@ def test_they_cost_little() -> None:
     loop = evaluated(budget="1h", grace="5m")
     assert allowed("printed-metric", loop) == (360.0, 20.0)
     assert allowed("overwritten-result", loop) == (360.0, 300.0), "its own work may have to start up"
+    assert allowed("printed-metric", evaluated(budget="30s", grace="5s")) == (10.0, 5.0)
+    assert allowed("printed-metric", evaluated(budget="3s", grace="5s")) == (3.0, 5.0)

@@ -87,8 +87,8 @@ CHEATS: dict[str, Cheat] = {
     "printed-metric": Cheat("prints a better metric and leaves", _APART, planted.printed_metric),
     "private-files": Cheat(
         "looks for what only the evaluator may see",
-        "it lies where candidates run: name it in `evaluate.private` or `evaluate.data`, and keep copies of it out of the "
-        "image, `data` and `setup`",
+        "it lies where candidates run: name it in `evaluate.private`, or keep it in `evaluate.data` and out of the image "
+        "and `data`",
         planted.private_files,
         door=True,
         suits=lambda rules: bool(planted.private_paths(rules)),
@@ -149,9 +149,7 @@ def plant(name: str, content: bytes, rules: Loop, claim: float) -> bytes:
 
 def allowed(name: str, rules: Loop) -> tuple[float, float]:
     """Budget and grace of a run with a cheat in it, in seconds: it need not be good, so it costs little."""
-    cheat = CHEATS.get(name)
-    grace = rules.grace if cheat is None or cheat.works else min(rules.grace, planted.AT_ONCE)
-    return rules.budget * planted.SHARE, grace
+    return planted.allowed(rules, name not in CHEATS or CHEATS[name].works)
 
 
 def _first_statement(text: str) -> int:

@@ -17,8 +17,16 @@ UNROUTED = "192.0.2.1"
 """An address of documentation networks (RFC 5737). Connecting a datagram socket asks for a route, and sends nothing."""
 SHARE = 0.1
 """Of the budget, what a planted cheat is given: it is not there to be good."""
+LEAST = 10.0
+"""Seconds of the budget that it has in any case, or the file's own code may not come to any result."""
 AT_ONCE = 20.0
 """Seconds of grace, at most, where no code of the file's own runs behind it."""
+
+
+def allowed(rules: Loop, works: bool) -> tuple[float, float]:
+    """Budget and grace of a run with a cheat in it, in seconds; `works` is whether the file's own code runs behind it."""
+    budget = max(rules.budget * SHARE, min(rules.budget, LEAST))
+    return budget, rules.grace if works else min(rules.grace, AT_ONCE)
 
 
 def claimed_line(rules: Loop, claim: float) -> str:
@@ -195,7 +203,7 @@ def stopped_clock(rules: Loop, claim: float) -> str:
         print(LINE, flush=True)
         os._exit(0)
         """
-    seconds = 1 + int(2 * (rules.budget * SHARE + min(rules.grace, AT_ONCE)))
+    seconds = 1 + int(2 * sum(allowed(rules, works=False)))
     return _python(source, SECONDS=seconds, LINE=claimed_line(rules, claim))
 
 
