@@ -108,7 +108,7 @@ CHEATS: dict[str, Cheat] = {
     ),
     "stopped-clock": Cheat("stops its clock, and does not end", _PAWL, planted.stopped_clock, door=True),
     "written-result": Cheat(
-        "leaves an evaluator's answer as its artifact, without any work", _COMPUTE, planted.written_result
+        "leaves an evaluator's answer as its artifact instead of working", _COMPUTE, planted.written_result
     ),
 }
 

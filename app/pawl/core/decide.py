@@ -104,11 +104,12 @@ class _Decision(Moves):
         line = write_calibration(self.draft, calibrating)
         self.urgent = True
         if isinstance(line, (CalibrationLine, AuditLine, CanaryLine)):
-            ok = line.fence is Fence.HELD if isinstance(line, CanaryLine) else line.ok
+            fence = line.fence if isinstance(line, CanaryLine) else None
+            ok = fence is Fence.HELD if isinstance(line, CanaryLine) else line.ok
             runs = len(line.runs)
             check_run = calibrating.job.check_run
             # Before the line: behind it the calibration is out of sight, and a lost conclusion would stay lost.
-            self.now.append(FinishCalibration(check_run, ok, calibrating.request, line.reason, runs))
+            self.now.append(FinishCalibration(check_run, ok, calibrating.request, line.reason, runs, fence))
 
     def _braked(self) -> None:
         """What people have stopped, and let go on, since the ledger last said so."""
