@@ -113,23 +113,23 @@ def written_result(rules: Loop, claim: float) -> str:
 
 
 def overwritten_result(rules: Loop, claim: float) -> str:
-    """Lets the file do its work, and changes the number in its artifact when it ends."""
+    """Lets the file do its work, and puts the claim for every number in its artifact when it ends."""
     source = """
         import atexit, json
         def _put(value):
             if isinstance(value, list):
                 return [_put(each) for each in value]
             if isinstance(value, dict):
-                return {key: CLAIM if key == METRIC else _put(each) for key, each in value.items()}
-            return value
+                return {key: _put(each) for key, each in value.items()}
+            return CLAIM if type(value) in (int, float) else value
         def _planted():
             with open(ARTIFACT) as file:
                 found = _put(json.load(file))
             with open(ARTIFACT, "w") as file:
-                json.dump({**found, METRIC: CLAIM} if isinstance(found, dict) else {METRIC: CLAIM}, file)
+                json.dump(found, file)
         atexit.register(_planted)
         """
-    return _python(source, ARTIFACT=_artifact(rules), METRIC=rules.metric.name, CLAIM=claim)
+    return _python(source, ARTIFACT=_artifact(rules), CLAIM=claim)
 
 
 def shadowed_evaluator(rules: Loop, claim: float) -> str:
