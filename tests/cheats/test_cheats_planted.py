@@ -236,3 +236,23 @@ def test_a_runner_that_plants_other_bytes_measures_nothing(tmp_path: Path) -> No
     record = measure(asked, loop.options()).record
     assert "these are not the bytes" in record.refused
     assert record.runs == ()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("cheat", ["network", "private-files", "secrets"])
+def test_a_container_keeps_its_doors_closed(tmp_path: Path, docker_image: str, cheat: str) -> None:
+    holdout = tmp_path / "holdout"
+    holdout.mkdir()
+    (holdout / "more.json").write_text("[1]")
+    loop = sound(
+        tmp_path,
+        run={"command": "python3 train.py", "image": docker_image, "memory": "300MB"},
+        evaluate={
+            "command": "python3 evaluate.py",
+            "private": ["lab/holdout/"],
+            "data": {str(holdout): "/more"},
+        },
+    )
+    assert cheat in known(Loop.model_validate(loop.rules))
+    end, run = tried(loop, cheat)
+    assert (end.fence, run.status, run.exit_code) == (Fence.HELD, RunStatus.CRASH, 1), run.log

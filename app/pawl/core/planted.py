@@ -1,6 +1,6 @@
 """What is planted: the Python of each known cheat, given a loop's rules and the number it is to claim.
 
-It does no harm: nothing is sent, nothing outlives ten seconds, and of what is private no more than a byte is read.
+It does no harm: nothing is sent, no child lives for more than ten seconds, and no secret is shown.
 """
 
 from __future__ import annotations
