@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pawl.core.config import SELECT, Loop
-from pawl.core.decision import Calibrated, Finding, advance
+from pawl.core.decision import Calibrated, Finding, Tried, advance
 from pawl.core.ledger import AnyLine, CalibrationLine, OutcomeLine, VerdictLine, head_of
 from pawl.core.measurement import (
     Arm,
@@ -81,7 +81,7 @@ def scripted(candidate: float, baseline: float = 10.0) -> Answer:
     return lambda step: {"value": candidate if step.arm is Arm.CANDIDATE else baseline}
 
 
-def drive(asked: Request, answer: Answer) -> tuple[list[RunFact], Finding | Calibrated]:
+def drive(asked: Request, answer: Answer) -> tuple[list[RunFact], Finding | Calibrated | Tried]:
     """Play a whole plan; the answer to a step is what `fact` takes."""
     facts: list[RunFact] = []
     while isinstance(step := advance(asked, [*asked.runs, *facts]), Step):

@@ -16,6 +16,7 @@ from typing import Any
 
 from pawl.core import actions as act
 from pawl.core.asks import Labelled, Level
+from pawl.core.canary import claim_of
 from pawl.core.config import SEAL, SELECT, Loop
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict, advance
@@ -23,9 +24,8 @@ from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.edit import objections, scope_objection
 from pawl.core.lanes import slots
 from pawl.core.ledger import (
+    NUMBERED,
     AnyLine,
-    AuditLine,
-    CalibrationLine,
     OutcomeLine,
     VerdictLine,
     head_of,
@@ -149,6 +149,8 @@ class World:
         self.shifts: dict[str, float] = {}
         """By how much a fleet's machines measure everything differently."""
         self.answers: dict[str, str] = {}
+        self.hollow = False
+        """Whether the evaluator believes what a candidate claims."""
         self.now = NOW
         self.resumer: Labelled | None = Labelled("ada", Level.ADMIN)
         self.fuse: int | None = None
@@ -261,7 +263,7 @@ class World:
         return next((job for job in self.jobs if job.check_run == check.id), None)
 
     def _calibrating(self) -> Iterator[Calibrating]:
-        known = {line.number for line in self.ledger if isinstance(line, (CalibrationLine, AuditLine))}
+        known = {line.number for line in self.ledger if isinstance(line, NUMBERED)}
         seen: set[int] = set()
         for check in self.check_runs:
             job = self._job_of(check)
@@ -639,6 +641,8 @@ class World:
         sha = request.candidate if step.arm is Arm.CANDIDATE else request.baseline
         assert sha is not None
         content = self.commits[sha].files[EDIT]
+        if request.cheat:
+            return self._cheat(request, step)
         value = worth(content) + self.shifts.get(request.fleet, 0.0)
         value += self.random.gauss(0, self.noise) if self.noise else 0.0
         said: dict[str, Any] = {
@@ -652,6 +656,13 @@ class World:
         elif b"cheat" in content:
             said = {**said, "metric": {SELECT: value + 50, SEAL: value + 50}, "printed": value + 500}
         return RunRecord(**step.model_dump(), **said)
+
+    def _cheat(self, request: Request, step: Step) -> RunRecord:
+        """A planted cheat leaves no artifact; where the evaluator is hollow, it is believed."""
+        if not self.hollow:
+            return RunRecord(**step.model_dump(), status=RunStatus.INVALID, seconds=0.1)
+        claim = claim_of(request.rules, request.calibration)
+        return RunRecord(**step.model_dump(), status=RunStatus.OK, metric={SELECT: claim}, seconds=0.1)
 
     # People.
 

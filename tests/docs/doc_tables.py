@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from pawl.control import events
 from pawl.control.settings import Settings
-from pawl.core import calibration, planning
+from pawl.core import calibration, planning, planting
 from pawl.core.config import Config, Loop
 from pawl.core.measurement import Procedure
 from pawl.core.quantities import format_duration
@@ -98,6 +98,7 @@ def dials() -> Rows:
     for module, names in (
         (calibration, ("FIRST_RUNS", "FRESH_RUNS", "POOL", "WINDOW", "SENTINEL_EVERY")),
         (planning, ("AUDIT_EVERY", "AUDIT_RUNS")),
+        (planting, ("CANARY_EVERY",)),
     ):
         found |= {name: getattr(module, name) for name in names}
     return {name: f"{value:g}" for name, value in found.items()}

@@ -11,10 +11,12 @@ from typing import Any
 from pawl.core.config import SEAL, SELECT, Config, Loop
 from pawl.core.decision import Finding, advance
 from pawl.core.digest import sha256
+from pawl.core.finding import Fence
 from pawl.core.ledger import (
     AnyLine,
     AuditLine,
     CalibrationLine,
+    CanaryLine,
     IncidentLine,
     LostLine,
     Outcome,
@@ -280,6 +282,25 @@ class Story:
         }
         key = f"spend:{experiment}:{len(self.lines)}"
         self.lines.append(SpendLine(**self._next(key), experiment=experiment, **{**values, **changes}))
+
+    def canary(self, number: int, fence: Fence, cheat: str = "written-result") -> None:
+        self.lines.append(
+            CanaryLine(
+                **self._next(f"calibration:{number}"),
+                attempt=1,
+                rules=rules(),
+                base=sha("base"),
+                inputs=sha256("inputs"),
+                runs=(),
+                seeds=(1,),
+                calibration=CALIBRATION,
+                number=number,
+                cheat=cheat,
+                content=sha256("cheat"),
+                fence=fence,
+                reason="because",
+            )
+        )
 
     def audit(self, gain: float) -> None:
         self.lines.append(

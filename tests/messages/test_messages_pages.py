@@ -30,14 +30,24 @@ from messages_samples import (
     with_gain,
 )
 
+from pawl.core.cheats import CHEATS
 from pawl.core.config import SEAL, SELECT
-from pawl.core.decision import Verdict
+from pawl.core.decision import Fence, Verdict
 from pawl.core.ledger import Outcome
 from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage, Step
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL, Hold, HoldReason
 from pawl.core.snapshot import Tracking
 from pawl.messages import explain, results_tsv
-from pawl.messages.checks import CheckOutput, calibrated, concluded, cut_off, measuring, queued, untaken
+from pawl.messages.checks import (
+    CheckOutput,
+    calibrated,
+    canary,
+    concluded,
+    cut_off,
+    measuring,
+    queued,
+    untaken,
+)
 from pawl.messages.comments import closing_comment, comment_marker, experiment_comment
 from pawl.messages.holds import hold_text
 from pawl.messages.labels import LABELS, VERDICT_LABELS
@@ -326,6 +336,19 @@ def test_check_runs_of_calibrations(purpose: Purpose) -> None:
     )
 
 
+def test_check_runs_of_planted_cheats() -> None:
+    """Whether it was stopped is what there is to know; one that passed says what to mend."""
+    asked = request(
+        rules=rules(edit="train.py"), purpose=Purpose.CANARY, cheat="written-result", candidate=sha("base"),
+        candidate_digest="0" * 64, runs_wanted=1,
+    )  # fmt: skip
+    check("check_canary_queued.md", queued(asked))
+    check("check_canary_held.md", canary(asked, Fence.HELD, "the run left no valid artifact or metric"))
+    passed = f"a candidate that {CHEATS['written-result'].does} is credited with it. To mend it, "
+    check("check_canary_passed.md", canary(asked, Fence.PASSED, passed + CHEATS["written-result"].mend))
+    check("check_canary_untold.md", canary(asked, Fence.UNTOLD, "the job left no record"))
+
+
 def test_a_request_is_read_back_from_the_check_it_is_shown_on() -> None:
     asked = request(
         rules=rules(
@@ -528,6 +551,21 @@ def test_another_model_than_the_pinned_one_stops_more_than_merging() -> None:
     assert "Nothing is proposed, measured or merged, because of experiment 9" in text
     assert "Measuring goes on" not in text
     assert "- since experiment 9" in text
+
+
+def test_tracking_counts_planted_cheats_and_names_none() -> None:
+    """Whoever proposes may read the issue, and must not learn which fence is tried how."""
+    told = story()
+    assert "**Fences:**" not in tracking_body(snapshot(told.lines))
+    for number in range(2, 6):
+        told.canary(number, Fence.HELD)
+    told.canary(6, Fence.UNTOLD)
+    page("tracking_fences.md", text := tracking_body(snapshot(told.lines, rules=rules(merge="auto"))))
+    assert "**Fences:** 5 cheats were planted: 4 stopped, 1 not tried." in text
+    assert "and 4 of 5 planted cheats were stopped" in text
+    assert "written-result" not in text
+    other = tracking_body(snapshot(rules=rules(edit="train.sh", merge="auto")))
+    assert "no cheat is known that could be planted in such a file" in other
 
 
 def test_tracking_of_a_loop_that_costs_nothing_says_nothing_of_cost() -> None:

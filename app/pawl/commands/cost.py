@@ -24,7 +24,7 @@ from pawl.core.expectation import (
     RUNS_PER_KEEP_DETERMINISTIC,
     SMALLEST_SIGMA,
 )
-from pawl.core.ledger import AuditLine, CalibrationLine, Measured, VerdictLine, experiment_folder
+from pawl.core.ledger import AuditLine, CalibrationLine, CanaryLine, Measured, VerdictLine, experiment_folder
 from pawl.core.measurement import Calibration, Purpose, Record, Request, RunRecord, RunStatus, draw_seeds
 from pawl.core.noise import pooled, upper_sigma
 from pawl.lab import Options, measure
@@ -115,6 +115,7 @@ def cost_from_ledger(history: History, rules: Loop) -> Cost | None:
         line
         for line in history.lines
         if isinstance(line, Measured) and line.rules.rules_digest == rules.rules_digest
+        if not isinstance(line, CanaryLine)  # a cheat's time tells nothing
     ]
     if not lines:
         return None

@@ -24,6 +24,7 @@ from pawl.core.measurement import Record
 from pawl.core.spending import spending_of
 from pawl.core.verifying import Disagreement, finding_of, verify
 from pawl.messages import explain
+from pawl.messages.canaries import canary_words
 from pawl.messages.costs import cost_words, money_words
 from pawl.messages.figures import count
 from pawl.messages.scoring import score_words
@@ -184,6 +185,8 @@ def _spent(history: History) -> Iterator[str]:
                 yield f"             {money_words(share)} for each {each}"
     if score := score_words(history.lines):
         yield f"predictions  {score}"
+    if canaries := canary_words(history.lines):
+        yield f"fences       {canaries}"
 
 
 def explained(histories: Sequence[History], experiment: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pawl.core.asks import Ask, Verb
-from pawl.core.decision import Finding
+from pawl.core.decision import Fence, Finding
 from pawl.core.ledger import AnyLine, Outcome, VerdictLine
 from pawl.core.measurement import Request
 from pawl.core.policy import Hold
@@ -241,6 +241,8 @@ class FinishCalibration(Action):
     request: Request
     reason: str
     runs: int
+    fence: Fence | None = None
+    """Of a canary: what the planted cheat met."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pawl.core.config import SELECT
-from pawl.core.finding import Calibrated, Finding, GuardCheck, Verdict
+from pawl.core.finding import Calibrated, Finding, GuardCheck, Tried, Verdict
 from pawl.core.measurement import Arm, Request, RunFact, RunStatus, Stage, Step, splits_of
 
 PRINTED_TOLERANCE = 0.01
@@ -16,7 +16,7 @@ zero say, is rounding."""
 SECONDS_RATIO, SECONDS_SLACK = 1.10, 0.5
 """The guard every loop has: a run may not take more wall time than this multiple of the baseline's, plus slack seconds."""
 
-Plan = Generator[Step, RunFact, Finding | Calibrated]
+Plan = Generator[Step, RunFact, Finding | Calibrated | Tried]
 
 
 class Ended(Exception):
@@ -39,13 +39,27 @@ class Course:
         return self.request.seeds[place]
 
     def measure(self, arm: Arm, stage: Stage, place: int, seed: int) -> Generator[Step, RunFact, RunFact]:
-        """One run that tells something: interrupted ones, and failed ones of the baseline, are made again."""
+        """One run that is a measurement: interrupted ones, and failed ones of the baseline, are made again.
+
+        Raises:
+            Ended: it cannot be had, and that is what there is to find.
+        """
+        run = yield from self.told(arm, stage, place, seed)
+        if arm is Arm.CANDIDATE:
+            self.check(run, stage)
+        return run
+
+    def told(self, arm: Arm, stage: Stage, place: int, seed: int) -> Generator[Step, RunFact, RunFact]:
+        """One run that tells something, if only of the candidate's failure.
+
+        Raises:
+            Ended: the runner or the base failed too often.
+        """
         step = Step(arm=arm, stage=stage, place=place, seed=seed)
         limits = self.request.procedure
-        splits = splits_of(self.request.rules, stage)
         while True:
             run = yield step
-            missing = [split for split in splits if split not in run.metric]
+            missing = self._missing(run, stage)
             if run.status in (RunStatus.INTERRUPTED, RunStatus.STARTED):
                 self.interrupted += 1
                 if self.interrupted > limits.max_interrupted:
@@ -59,13 +73,19 @@ class Course:
                     reason = f"the base itself failed ({why}), so there is nothing to compare with"
                     raise Ended(Finding(Verdict.INCONCLUSIVE, stage, reason))
             else:
-                if arm is Arm.CANDIDATE:
-                    self._check(run, stage, splits, missing)
                 return run
 
-    def _check(self, run: RunFact, stage: Stage, splits: tuple[str, ...], missing: list[str]) -> None:
-        """Ends the plan when a candidate's run is no measurement."""
-        metric = self.request.rules.metric
+    def _missing(self, run: RunFact, stage: Stage) -> list[str]:
+        return [split for split in splits_of(self.request.rules, stage) if split not in run.metric]
+
+    def check(self, run: RunFact, stage: Stage) -> None:
+        """A candidate's run must be a measurement.
+
+        Raises:
+            Ended: it is none.
+        """
+        metric, splits = self.request.rules.metric, splits_of(self.request.rules, stage)
+        missing = self._missing(run, stage)
         if run.status is RunStatus.VIOLATION:
             reason = "the evaluator found evidence that the artifact does not stand for the submitted source"
             raise Ended(Finding(Verdict.VIOLATION, stage, reason, incident=reason))

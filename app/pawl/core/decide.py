@@ -28,9 +28,10 @@ from pawl.core.actions import (
 )
 from pawl.core.asking import answered
 from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
+from pawl.core.finding import Fence
 from pawl.core.judging import write_calibration
 from pawl.core.lanes import emptiest, room, slots
-from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, ResumeLine
+from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, CanaryLine, ResumeLine
 from pawl.core.measurement import Purpose
 from pawl.core.moves import Moves
 from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, measuring, untaken
@@ -108,11 +109,13 @@ class _Decision(Moves):
     def _calibrated(self, calibrating: Calibrating) -> None:
         line = write_calibration(self.draft, calibrating)
         self.urgent = True
-        if isinstance(line, (CalibrationLine, AuditLine)):
+        if isinstance(line, (CalibrationLine, AuditLine, CanaryLine)):
+            fence = line.fence if isinstance(line, CanaryLine) else None
+            ok = fence is Fence.HELD if isinstance(line, CanaryLine) else line.ok
             runs = len(line.runs)
             check_run = calibrating.job.check_run
             # Before the line: behind it the calibration is out of sight, and a lost conclusion would stay lost.
-            self.now.append(FinishCalibration(check_run, line.ok, calibrating.request, line.reason, runs))
+            self.now.append(FinishCalibration(check_run, ok, calibrating.request, line.reason, runs, fence))
 
     def _braked(self) -> None:
         """What people have stopped, and let go on, since the ledger last said so."""

@@ -11,14 +11,15 @@ import math
 from collections.abc import Generator, Iterable
 from statistics import fmean
 
+from pawl.core.canary import try_cheat
 from pawl.core.config import SEAL, SELECT
 from pawl.core.course import Course, Ended, Plan, guard_checks, mean_of
-from pawl.core.finding import Calibrated, Finding, GuardCheck, Verdict
+from pawl.core.finding import Calibrated, Fence, Finding, GuardCheck, Tried, Verdict
 from pawl.core.measurement import Arm, Purpose, Request, RunFact, Stage, Step
 from pawl.core.noise import upper_sigma
 from pawl.core.task_decision import judge_tasks
 
-__all__ = ["Calibrated", "Finding", "GuardCheck", "OutOfOrder", "Verdict", "advance"]
+__all__ = ["Calibrated", "Fence", "Finding", "GuardCheck", "OutOfOrder", "Tried", "Verdict", "advance"]
 
 
 class OutOfOrder(Exception):
@@ -31,13 +32,13 @@ class OutOfOrder(Exception):
         )
 
 
-def advance(request: Request, runs: Iterable[RunFact]) -> Step | Finding | Calibrated:
+def advance(request: Request, runs: Iterable[RunFact]) -> Step | Finding | Calibrated | Tried:
     """What comes after these runs: another step, or the end.
 
     Raises:
         OutOfOrder: the runs are not those the plan leads to.
     """
-    plan = _experiment(request) if request.purpose is Purpose.EXPERIMENT else _calibration(request)
+    plan = _plan(request)
     facts = list(runs)
     used = 0
     try:
@@ -50,7 +51,7 @@ def advance(request: Request, runs: Iterable[RunFact]) -> Step | Finding | Calib
     except StopIteration as stop:
         if used < len(facts):
             raise OutOfOrder(used, None, facts[used]) from None
-        end: Finding | Calibrated = stop.value
+        end: Finding | Calibrated | Tried = stop.value
         return end
     return step
 
@@ -61,6 +62,12 @@ def _same(step: Step, fact: RunFact) -> bool:
 
 def _named(step: Step | None) -> str:
     return "nothing" if step is None else f"{step.stage} {step.arm} {step.place} with seed {step.seed}"
+
+
+def _plan(request: Request) -> Plan:
+    if request.purpose is Purpose.EXPERIMENT:
+        return _experiment(request)
+    return try_cheat(Course(request)) if request.purpose is Purpose.CANARY else _calibration(request)
 
 
 def _experiment(request: Request) -> Plan:

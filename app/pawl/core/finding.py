@@ -48,6 +48,23 @@ class Finding:
     """Evidence of cheating or of a broken evaluator; empty if there is none."""
 
 
+class Fence(StrEnum):
+    """What a planted cheat met."""
+
+    HELD = "held"
+    PASSED = "passed"
+    UNTOLD = "untold"
+    """It was not tried: the job was lost, or measured nothing."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The end of a canary."""
+
+    fence: Fence
+    reason: str
+
+
 @dataclass(frozen=True)
 class Calibrated:
     """The end of a calibration or an audit: whether it has the runs it wanted."""

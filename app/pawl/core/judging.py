@@ -9,7 +9,7 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 from pawl.core.config import SELECT
-from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
+from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
 from pawl.core.edit import unified_diff
@@ -17,6 +17,7 @@ from pawl.core.ledger import (
     AnyLine,
     AuditLine,
     CalibrationLine,
+    CanaryLine,
     IncidentLine,
     LostLine,
     VerdictLine,
@@ -204,8 +205,13 @@ def write_incident(
     draft.add(IncidentLine, f"incident:{key}", experiment=experiment, reason=reason, stops=stops)
 
 
+def incident_key(canary: int) -> str:
+    """Names the incident of a planted cheat that passed, behind ``incident:`` as all of them are."""
+    return f"incident:canary:{canary}"
+
+
 def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
-    """Add an ended calibration or audit, and the incident an audit's shortfall is."""
+    """Add an ended calibration, audit or canary, and the incident that an audit's shortfall or a passed cheat is."""
     request, job = calibrating.request, calibrating.job
     runs = known_runs(request, job.record)
     end: Any
@@ -213,7 +219,7 @@ def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
         end = advance(request, runs)
     except OutOfOrder as error:
         end = Calibrated(False, f"the record's runs do not follow the plan: {error}")
-    if not isinstance(end, Calibrated):
+    if not isinstance(end, (Calibrated, Tried)):
         record = job.record
         refused = record.refused if record else ""
         anothers = ANOTHERS if record is not None and record.request != request.digest else ""
@@ -224,6 +230,8 @@ def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
     if job.record_text:
         draft.files[f"{draft.snapshot.loop}/calibrations/{request.number}.json"] = job.record_text
     common = {**_measured(request, runs, job), "number": request.number}
+    if request.purpose is Purpose.CANARY:
+        return _write_canary(draft, key, request, end, common)
     if request.purpose is not Purpose.AUDIT:
         line: AnyLine = draft.add(
             CalibrationLine, key, **common, purpose=request.purpose, ok=end.ok, reason=_why(end, job)
@@ -244,6 +252,25 @@ def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
     )
     if audit and not audit.ok:
         write_incident(draft, f"audit:{request.number}", audit.reason)
+    return line
+
+
+def _write_canary(
+    draft: Draft, key: str, request: Request, end: Calibrated | Tried, common: dict[str, Any]
+) -> CanaryLine:
+    fence = end.fence if isinstance(end, Tried) else Fence.UNTOLD
+    line: CanaryLine = draft.add(
+        CanaryLine,
+        key,
+        **common,
+        cheat=request.cheat,
+        content=request.candidate_digest,
+        fence=fence,
+        reason=end.reason,
+    )
+    if fence is Fence.PASSED:
+        name = incident_key(request.number).removeprefix("incident:")
+        write_incident(draft, name, f"the planted cheat {request.cheat} passed: {end.reason}")
     return line
 
 

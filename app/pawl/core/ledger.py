@@ -23,6 +23,7 @@ from pydantic import (
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import canonical_json, sha256
+from pawl.core.finding import Fence
 from pawl.core.measurement import Calibration, Digest, Procedure, Purpose, RunFact, Sha, Stage, Strict
 
 LEDGER_BRANCH = "pawl/ledger"
@@ -118,6 +119,18 @@ class AuditLine(Measured):
     error: FiniteFloat | None
     """Standard error of the difference between measured and claimed gain."""
     ok: bool
+    reason: str
+
+
+class CanaryLine(Measured):
+    """A known cheat, planted in the base's editable file: whether anything stopped it."""
+
+    kind: Literal["canary"] = "canary"
+    number: int
+    cheat: str
+    content: Digest
+    """SHA-256 of the editable file with the cheat in it."""
+    fence: Fence
     reason: str
 
 
@@ -289,6 +302,7 @@ class ResumeLine(Line):
 AnyLine = Annotated[
     CalibrationLine
     | AuditLine
+    | CanaryLine
     | VerdictLine
     | LostLine
     | OutcomeLine
@@ -301,6 +315,8 @@ AnyLine = Annotated[
     | SpendLine,
     Field(discriminator="kind"),
 ]
+NUMBERED = (CalibrationLine, AuditLine, CanaryLine)
+"""Lines about unchanged code, which are counted together: their jobs are called ``c1``, ``c2`` and so on."""
 _ADAPTER: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
 
 

@@ -1,8 +1,9 @@
 """What a loop must have shown before Pawl merges by itself: counted from the ledger alone.
 
-`merge: shadow` and `merge: review` ask for nothing. `merge: auto` is earned: people have taken keep after keep, and
-unchanged code was measured often enough without anything going wrong. It starts again with an incident and with rules under
-which something else is measured; the keeps alone start again with one that a person turned down.
+`merge: shadow` and `merge: review` ask for nothing. `merge: auto` is earned: people have taken keep after keep, unchanged
+code was measured often enough without anything going wrong, and known cheats that were planted have been stopped. It starts
+again with an incident and with rules under which something else is measured; the keeps alone start again with one that a
+person turned down.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pawl.core.cheats import known
 from pawl.core.config import Loop
-from pawl.core.decision import Verdict
+from pawl.core.finding import Fence, Verdict
 from pawl.core.ledger import (
     AnyLine,
     CalibrationLine,
+    CanaryLine,
     IncidentLine,
     Measured,
     Outcome,
@@ -27,6 +30,10 @@ AGREED = 10
 """Keeps in a row that people must have taken."""
 CLEAN = 30
 """Runs of unchanged code that must have ended well."""
+HELD = 5
+"""Planted cheats that must have been stopped."""
+UNTRIED = 20
+"""Keeps in a row that people must have taken where no cheat is known that could be planted."""
 ACCEPTED = "unearned-auto"
 
 
@@ -38,17 +45,31 @@ class Standing:
     """Keeps that people have merged, in a row."""
     clean: int = 0
     """Runs of unchanged code that ended well."""
+    held: int = 0
+    """Planted cheats that were stopped."""
+    plantable: bool = True
+    """Whether any cheat is known that could be planted."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether people and measurement have shown enough, planted cheats aside."""
+        return self.agreed >= self._keeps and self.clean >= CLEAN
 
     @property
     def earned(self) -> bool:
         """Whether that is enough for merging without a person."""
-        return self.agreed >= AGREED and self.clean >= CLEAN
+        return self.trusted and (self.held >= HELD or not self.plantable)
+
+    @property
+    def _keeps(self) -> int:
+        return AGREED if self.plantable else UNTRIED
 
     def __str__(self) -> str:
-        return (
-            f"{min(self.agreed, AGREED)} of {AGREED} keeps in a row were taken by people, and "
-            f"{min(self.clean, CLEAN)} of {CLEAN} runs of unchanged code ended well"
-        )
+        keeps = f"{min(self.agreed, self._keeps)} of {self._keeps} keeps in a row were taken by people"
+        runs = f"{min(self.clean, CLEAN)} of {CLEAN} runs of unchanged code ended well"
+        if self.plantable:
+            return f"{keeps}, {runs}, and {min(self.held, HELD)} of {HELD} planted cheats were stopped"
+        return f"{keeps}, and {runs}; no cheat is known that could be planted in such a file, so it takes more keeps"
 
 
 def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
@@ -56,14 +77,14 @@ def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
 
     Once it is earned, Pawl's own merges neither add to it nor take away.
     """
-    agreed = clean = 0
+    agreed = clean = held = 0
     kept: dict[int, bool] = {}
     same: dict[int, bool] = {}
     """By identity, for lines share their rules and a digest takes long."""
     digest = rules.rules_digest
     for line in lines:
         if isinstance(line, IncidentLine):
-            agreed = clean = 0
+            agreed = clean = held = 0
         elif isinstance(line, OutcomeLine) and kept.get(line.experiment):
             if line.outcome is Outcome.MERGED and _person(line.by):
                 agreed += 1
@@ -73,13 +94,14 @@ def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
             if id(line.rules) not in same:
                 same[id(line.rules)] = line.rules.rules_digest == digest
             if not same[id(line.rules)]:
-                agreed = clean = 0
+                agreed = clean = held = 0
                 continue
             if isinstance(line, VerdictLine):
                 kept[line.experiment] = line.verdict is Verdict.KEEP
+            held += isinstance(line, CanaryLine) and line.fence is Fence.HELD
             if isinstance(line, VerdictLine) or (isinstance(line, CalibrationLine) and line.ok):
                 clean += sum(run.arm is Arm.BASELINE and run.status is RunStatus.OK for run in line.runs)
-    return Standing(agreed, clean)
+    return Standing(agreed, clean, held, bool(known(rules)))
 
 
 def unearned(rules: Loop, lines: Sequence[AnyLine]) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+from pawl.core.cheats import known
 from pawl.core.config import Loop
 from pawl.core.digest import matches
 from pawl.core.edit import MAX_BYTES, REGULAR_MODES
-from pawl.core.levels import ACCEPTED, AGREED, CLEAN
+from pawl.core.levels import ACCEPTED, AGREED, CLEAN, HELD, UNTRIED
 from pawl.core.remarks import Files, Level, Places, Remark
 
 SCRIPTS = (".py", ".sh", ".bash")
@@ -222,10 +223,17 @@ class LoopCheck:
         if rules.merge != "auto":
             return
         if ACCEPTED not in rules.accept:
+            shown = (
+                f"{AGREED} keeps in a row, {CLEAN} runs of unchanged code have ended well, and {HELD} planted cheats "
+                "were stopped"
+                if known(rules)
+                else f"{UNTRIED} keeps in a row and {CLEAN} runs of unchanged code have ended well (no cheat is known that "
+                "could be planted in such a file)"
+            )
             yield self._remark(
                 "advice",
-                f"merge is auto, which a loop earns: Pawl merges by itself once people have taken {AGREED} keeps in a row "
-                f"and {CLEAN} runs of unchanged code have ended well. Until then keeps wait for `/pawl merge`",
+                f"merge is auto, which a loop earns: Pawl merges by itself once people have taken {shown}. Until then "
+                "keeps wait for `/pawl merge`",
                 "merge",
             )
         if rules.sandbox == "process" and "process-sandbox" not in rules.accept:

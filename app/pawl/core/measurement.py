@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from pawl.core.cheats import allowed
 from pawl.core.config import PRACTICE, SEAL, SELECT, Loop
 from pawl.core.digest import canonical_json, sha256
 
@@ -65,6 +66,8 @@ class Purpose(StrEnum):
     POOL = "pool"
     SENTINEL = "sentinel"
     AUDIT = "audit"
+    CANARY = "canary"
+    """A known cheat is planted in the base's editable file: it must be stopped."""
 
 
 class RunStatus(StrEnum):
@@ -182,9 +185,11 @@ class Request(Strict):
     baseline: Sha
     """Commit that holds the baseline arm's bytes of the editable file: the base, or an audit's anchor."""
     candidate: Sha | None = None
-    """Commit that holds the candidate arm's bytes; none for a calibration."""
+    """Commit that holds the candidate arm's bytes, or those that a cheat is planted in; none for runs of the base alone."""
     candidate_digest: Digest | None = None
-    """SHA-256 of those bytes: the bytes that would be merged."""
+    """SHA-256 of those bytes: the bytes that would be merged. Of a canary: with the cheat in them."""
+    cheat: Annotated[str, Field(pattern=r"^[a-z-]{0,40}$")] = ""
+    """The cheat that is planted in the candidate arm's bytes, of a canary."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
     calibration: Calibration
     procedure: Procedure = Procedure()
@@ -204,7 +209,19 @@ class Request(Strict):
             raise ValueError("candidate and candidate_digest come together")
         if (self.purpose is Purpose.EXPERIMENT) and self.candidate is None:
             raise ValueError("an experiment needs a candidate")
+        if (self.purpose is Purpose.CANARY) != bool(self.cheat) or (self.cheat and self.candidate is None):
+            raise ValueError("a canary, and nothing else, has a cheat that is planted in a candidate")
         return self
+
+    @property
+    def budget(self) -> float:
+        """Seconds that a run is told; a canary gets a share of them."""
+        return allowed(self.cheat, self.rules)[0] if self.cheat else self.rules.budget
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a run may take beyond its budget."""
+        return allowed(self.cheat, self.rules)[1] if self.cheat else self.rules.grace
 
     @property
     def key(self) -> str:

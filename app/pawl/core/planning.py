@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_due
 from pawl.core.digest import sha256
 from pawl.core.ledger import (
+    NUMBERED,
     AnyLine,
     AuditLine,
     CalibrationLine,
@@ -19,6 +21,7 @@ from pawl.core.ledger import (
     VerdictLine,
 )
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
+from pawl.core.planting import next_canary
 from pawl.core.snapshot import Attempt, Calibrating, Experiment, Job, Snapshot
 
 AUDIT_EVERY = 10
@@ -68,9 +71,10 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
     base = snapshot.base
     known = calibration_of(snapshot.ledger, base.inputs, fleet)
     missing = runs_missing(known, snapshot.rules.task_agent)
-    number = 1 + sum(isinstance(line, (CalibrationLine, AuditLine)) for line in snapshot.ledger)
+    number = 1 + sum(isinstance(line, NUMBERED) for line in snapshot.ledger)
     candidate = candidate_digest = None
-    baseline = base.sha
+    baseline, cheat = base.sha, ""
+    seeds = partial(draw_seeds, seed_key, f"{snapshot.repository}|{snapshot.loop}|{base.sha}|c{number}")
     if missing:
         purpose, wanted = Purpose.POOL, missing
     elif audit_due(snapshot.ledger) and fleet == _anchored(snapshot):
@@ -80,6 +84,10 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
             return None
         # Both arms run in the branch's tree; only the bytes of the editable file go back to the first baseline.
         baseline, candidate, candidate_digest = anchor.base, base.sha, sha256(base.content)
+    elif canary := next_canary(snapshot, fleet, known, seeds(2)[1]):
+        # A seed of its own: no planted cheat can be foretold from the run's.
+        purpose, wanted, cheat = Purpose.CANARY, 1, canary.cheat
+        candidate, candidate_digest = base.sha, sha256(canary.content)
     elif sentinel_due(snapshot.ledger, fleet):
         purpose, wanted = Purpose.SENTINEL, 1
     else:
@@ -95,7 +103,8 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
         baseline=baseline,
         candidate=candidate,
         candidate_digest=candidate_digest,
-        seeds=draw_seeds(seed_key, f"{snapshot.repository}|{snapshot.loop}|{base.sha}|c{number}", wanted),
+        cheat=cheat,
+        seeds=seeds(wanted),
         calibration=known,
         runs_wanted=wanted,
         fleet=fleet,
@@ -152,7 +161,7 @@ def longest_seconds(request: Request) -> float:
     else:
         runs = 1 + 2 * dials.max_pairs + dials.seal_candidates + dials.seal_baselines
     spare = dials.max_interrupted + dials.max_baseline_failures
-    return SETTING_UP + (runs + spare) * (request.rules.budget + request.rules.grace)
+    return SETTING_UP + (runs + spare) * (request.budget + request.grace)
 
 
 def deadline(attempt: Attempt | Calibrating) -> datetime | None:
@@ -213,4 +222,4 @@ def estimate_seconds(request: Request) -> float:
     if request.purpose is Purpose.EXPERIMENT:
         dials = request.procedure
         wanted = dials.seal_candidates + dials.seal_baselines if request.start is Stage.SEAL else 1
-    return wanted * request.rules.budget
+    return wanted * request.budget

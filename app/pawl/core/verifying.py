@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pawl.core.calibration import calibration_of
-from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
-from pawl.core.judging import audited, verdict_key
+from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
+from pawl.core.judging import audited, incident_key, verdict_key
 from pawl.core.ledger import (
+    NUMBERED,
     AnyLine,
     AskLine,
     AuditLine,
     CalibrationLine,
+    CanaryLine,
+    IncidentLine,
     LedgerError,
     Measured,
     Outcome,
@@ -45,6 +48,7 @@ def request_of(line: Measured) -> Request:
     """The request that a line's runs answered, as far as the plan depends on it."""
     verdict = line if isinstance(line, VerdictLine) else None
     audit = line if isinstance(line, AuditLine) else None
+    canary = line if isinstance(line, CanaryLine) else None
     purpose, number = Purpose.AUDIT, audit.number if audit else 0
     wanted = max((run.place for run in line.runs), default=0) + 1
     if isinstance(line, CalibrationLine):
@@ -55,6 +59,8 @@ def request_of(line: Measured) -> Request:
     if verdict:
         purpose, number = Purpose.EXPERIMENT, verdict.experiment
     content = verdict.content if verdict else audit.head_digest if audit else None
+    if canary:
+        purpose, number, content, wanted = Purpose.CANARY, canary.number, canary.content, 1
     return Request(
         repository="",
         loop=line.loop,
@@ -65,8 +71,9 @@ def request_of(line: Measured) -> Request:
         base=line.base,
         inputs=line.inputs,
         baseline=audit.anchor if audit else line.base,
-        candidate=verdict.head if verdict else line.base if audit else None,
+        candidate=verdict.head if verdict else line.base if audit or canary else None,
         candidate_digest=content,
+        cheat=canary.cheat if canary else "",
         seeds=line.seeds,
         calibration=line.calibration,
         procedure=line.procedure,
@@ -123,6 +130,8 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
             yield from _calibrated(line)
         elif isinstance(line, AuditLine):
             yield from _audited(lines, line)
+        elif isinstance(line, CanaryLine):
+            yield from _tried(lines, line)
         elif isinstance(line, OutcomeLine):
             yield from _outcome(line, verdicts.get(line.experiment))
 
@@ -131,7 +140,7 @@ def _key(line: AnyLine) -> str:
     """The key that a line of this content has; only incidents, resumes and, in part, asks may choose theirs."""
     if isinstance(line, VerdictLine):
         return verdict_key(line.experiment, line.head, line.attempt)
-    if isinstance(line, (CalibrationLine, AuditLine)):
+    if isinstance(line, NUMBERED):
         return f"calibration:{line.number}"
     if isinstance(line, RebasedLine):
         return f"rebased:{line.experiment}:{line.content[:12]}:{line.inputs[:12]}"
@@ -144,7 +153,7 @@ def _key(line: AnyLine) -> str:
     return f"outcome:{line.experiment}" if isinstance(line, OutcomeLine) else line.key
 
 
-def _end(line: Measured) -> Step | Finding | Calibrated | str:
+def _end(line: Measured) -> Step | Finding | Calibrated | Tried | str:
     """What a line's runs lead to, or why nothing can be made of them."""
     try:
         return advance(request_of(line), line.runs)
@@ -222,6 +231,18 @@ def _audited(lines: Sequence[AnyLine], line: AuditLine) -> Iterator[Disagreement
             line.seq,
             f"audit {line.number} says {line.measured} of {line.claimed}; its runs say {audit.reason}",
         )
+
+
+def _tried(lines: Sequence[AnyLine], line: CanaryLine) -> Iterator[Disagreement]:
+    end = _end(line)
+    fence = end.fence if isinstance(end, Tried) else Fence.UNTOLD
+    if fence is not line.fence:
+        yield Disagreement(
+            line.seq, f"canary {line.number} says that the fence {line.fence}; its runs say {fence}"
+        )
+    told = any(isinstance(each, IncidentLine) and each.key == incident_key(line.number) for each in lines)
+    if fence is Fence.PASSED and not told:
+        yield Disagreement(line.seq, f"canary {line.number} passed, and no incident followed")
 
 
 def _outcome(line: OutcomeLine, verdict: VerdictLine | None) -> Iterator[Disagreement]:

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from pawl.core.actions import FinishCalibration, MarkMeasuring, TellUntaken
-from pawl.core.decision import Verdict
+from pawl.core.decision import Fence, Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
 from pawl.github.estranged import BOT, estranged, require_own
@@ -25,6 +25,7 @@ CONCLUSIONS = {
     Verdict.CRASH: "failure",
     Verdict.VIOLATION: "failure",
 }
+FENCES = {Fence.HELD: "success", Fence.PASSED: "failure", Fence.UNTOLD: "neutral"}
 
 
 def find(view: RepositoryView, loop: str, commit: str, key: str) -> CheckRun | None:
@@ -87,6 +88,9 @@ def cut_off(view: RepositoryView, check_run: int, request: Request, reason: str)
 
 def finish_calibration(view: RepositoryView, action: FinishCalibration) -> bool:
     """Conclude a calibration's check run; whether that was still to be done."""
+    if action.fence is not None:
+        output = texts.canary(action.request, action.fence, action.reason)
+        return _conclude(view, action.check_run, FENCES[action.fence], output)
     output = texts.calibrated(action.request, action.ok, action.reason, action.runs)
     return _conclude(view, action.check_run, "success" if action.ok else "failure", output)
 

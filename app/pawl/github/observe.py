@@ -9,7 +9,7 @@ from pawl.core.asks import Ask, command_line
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import AskLine, AuditLine, Brake, CalibrationLine, OutcomeLine, VerdictLine
+from pawl.core.ledger import NUMBERED, AskLine, Brake, OutcomeLine, VerdictLine
 from pawl.core.policy import RESUME_LABEL, brakes, brakes_told
 from pawl.core.snapshot import (
     Attempt,
@@ -291,7 +291,7 @@ class _Look:
     # The loop.
 
     def _calibrating(self) -> Iterator[Calibrating]:
-        known = {f"c{line.number}" for line in self.lines if isinstance(line, (CalibrationLine, AuditLine))}
+        known = {f"c{line.number}" for line in self.lines if isinstance(line, NUMBERED)}
         started: set[str] = set()
         for job in self.view.jobs():
             if job.loop != self.loop or job.key[0] != "c" or job.key.split(".")[0] in known | started:

@@ -68,7 +68,7 @@ class Bench:
 
     def variables(self, seed: int, split: str) -> dict[str, str | Mount]:
         """What every job of a run is told."""
-        return {"PAWL_SEED": str(seed), "PAWL_BUDGET": f"{self.rules.budget:g}", "PAWL_SPLIT": split}
+        return {"PAWL_SEED": str(seed), "PAWL_BUDGET": f"{self.request.budget:g}", "PAWL_SPLIT": split}
 
     def run_job(self, folder: Folder, variables: Mapping[str, str | Mount]) -> Job:
         """The run itself: with the setup and the data, without anything private."""
@@ -79,7 +79,7 @@ class Bench:
             command=self.rules.command,
             folder=folder,
             cwd=self.rules.cwd,
-            limits=self.limits(self.rules.budget + self.rules.grace),
+            limits=self.limits(self.request.budget + self.request.grace),
             env=env,
             mounts=(*self.data, *((setup.data,) if setup else ())),
             packages=(setup.packages,) if setup else (),

@@ -93,9 +93,7 @@ class Running:
             self._require_success(ended)
             if rules.evaluate is None:
                 return {SELECT: self._self_reported(ended)}
-            printed = printed_metric(ended.output, rules.metric)
-            if printed is not None and math.isfinite(printed):
-                self.changes["printed"] = printed
+            self._hear(ended)
             if rules.predict is None:
                 self._take(folder, SELECT)
             else:
@@ -114,6 +112,12 @@ class Running:
         if ended.note:
             self.log += f"\n[{ended.note}]"
 
+    def _hear(self, ended: Ended) -> None:
+        """What the run claims, though an evaluator has the word."""
+        printed = printed_metric(ended.output, self.bench.rules.metric)
+        if printed is not None and math.isfinite(printed):
+            self.changes["printed"] = printed
+
     def _memory(self, ended: Ended) -> None:
         """The peak of the run and its predictions, in units of 10^6 bytes."""
         peak = max(self.guards.get("peak_memory_mb", 0.0), ended.peak_memory / 1e6)
@@ -121,7 +125,8 @@ class Running:
 
     def _require_success(self, ended: Ended, what: str = "the run") -> None:
         rules = self.bench.rules
-        allowed = rules.grace if what == "predict" else rules.budget + rules.grace
+        asked = self.bench.request
+        allowed = rules.grace if what == "predict" else asked.budget + asked.grace
         said = last_complaint(ended.log)
         match ended.outcome:
             case "stopped":

@@ -36,6 +36,8 @@ class TaskRun(Running):
                 ended = self._work(folder, inputs, model)
             # Only now: an agent that crashed because its model was not there has not been measured.
             self._require_success(ended)
+            if bench.request.cheat:
+                self._hear(ended)  # agents print what they like; a planted cheat says whether it found a way
             self._take(folder, SELECT)
             answer = self._judge(split, SELECT, {"PAWL_INPUTS": questions})
             self.changes["tasks"] = answer.tasks

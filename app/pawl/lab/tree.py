@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pawl.core.canary import claim_of
+from pawl.core.cheats import plant
 from pawl.core.digest import TreeEntry, matches, sha256
 from pawl.core.measurement import Arm, Request
 from pawl.lab.errors import MeasureError, Refused
@@ -99,7 +101,7 @@ def build(repository: Repository, request: Request, base: Path) -> Overlay:
         raise Refused(f"{edit} is {what} in the base {request.base[:12]}, so there is nothing to replace.")
     bytes_of = {Arm.BASELINE: _bytes(repository, request.baseline, edit)}
     if request.candidate is not None:
-        bytes_of[Arm.CANDIDATE] = _bytes(repository, request.candidate, edit)
+        bytes_of[Arm.CANDIDATE] = _candidate(repository, request, request.candidate)
         found = sha256(bytes_of[Arm.CANDIDATE])
         if found != request.candidate_digest:
             raise Refused(
@@ -140,6 +142,17 @@ def build_candidate(
     private = request.rules.private_globs(frozenset(entry.path for entry in entries))
     content = _bytes(repository, request.candidate, request.rules.edit)
     return Overlay(folder, entries, request.rules.edit, {Arm.CANDIDATE: content}, private)
+
+
+def _candidate(repository: Repository, request: Request, commit: str) -> bytes:
+    """The candidate arm's bytes; of a canary with the cheat in them, by this machine's own hand."""
+    content = _bytes(repository, commit, request.rules.edit)
+    if not request.cheat:
+        return content
+    try:
+        return plant(request.cheat, content, request.rules, claim_of(request.rules, request.calibration))
+    except ValueError as error:
+        raise Refused(f"The cheat {request.cheat} cannot be planted: {error}.") from None
 
 
 def _bytes(repository: Repository, commit: str, path: str) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pawl.core.finding import Fence
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
+from pawl.messages.canaries import FENCES
 from pawl.messages.figures import DETECTABLE, count, duration, number
 from pawl.messages.quoting import Safe, code, link, prose
 from pawl.messages.rendering import render
@@ -16,6 +18,7 @@ _PURPOSES = {
     Purpose.POOL: "Baseline pool",
     Purpose.SENTINEL: "Sentinel run",
     Purpose.AUDIT: "Audit",
+    Purpose.CANARY: "Planted cheat",
 }
 
 
@@ -131,6 +134,23 @@ def calibrated(request: Request, ok: bool, reason: str, runs: int) -> CheckOutpu
     )
 
 
+def canary(request: Request, fence: Fence, reason: str) -> CheckOutput:
+    """What a planted cheat met.
+
+    Args:
+        request: what was asked for.
+        fence: whether it was stopped.
+        reason: in a sentence, by what, or how it got through.
+    """
+    return CheckOutput(
+        title=f"{_subject(request)}: {FENCES[fence]}",
+        summary=render(
+            "check_canary", **_asked(request), fence=fence.value, reason=prose(reason) if reason else ""
+        ),
+        text=_with_request(request),  # still read back, should the ledger not have heard of it
+    )
+
+
 def _subject(request: Request) -> str:
     if request.purpose is Purpose.EXPERIMENT:
         return f"Experiment {request.number}"
@@ -148,8 +168,8 @@ def _asked(request: Request) -> dict[str, object]:
         "loop": code(request.loop),
         "file": code(request.rules.edit),
         "metric": code(metric.name),
-        "budget": duration(request.rules.budget),
-        "grace": duration(request.rules.grace),
+        "budget": duration(request.budget),
+        "grace": duration(request.grace),
         "wanted": count(request.runs_wanted, "run"),
         "done": len(request.runs),
         "sealing": request.purpose is Purpose.EXPERIMENT and request.start.value == "seal",

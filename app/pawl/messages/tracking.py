@@ -16,6 +16,7 @@ from pawl.core.levels import ACCEPTED, standing
 from pawl.core.policy import HoldReason, failing_base, open_incident, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
+from pawl.messages.canaries import canary_words
 from pawl.messages.costs import cap_words, cost_rows, unpriced_words
 from pawl.messages.figures import DETECTABLE, count, effect_shown, number
 from pawl.messages.progress import chart, last_outcomes, last_verdicts, progress_of, step_rows
@@ -144,6 +145,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         costs=cost_rows(lines),
         unpriced=unpriced_words(lines),
         caps=cap_words(rules.agent.money, lines),
+        canaries=canary_words(lines),
         standing=_standing(snapshot),
         asks=rules.agent.proposer != "search",
     )

@@ -1,0 +1,104 @@
+"""The plan of a canary: one run of a planted cheat, and whether something stopped it.
+
+A cheat has passed where the metric is the very number that it claims, and, if it does no work at all, where the metric would
+pass the screen. Luck has no part in either: the claim lies far outside the noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from statistics import fmean
+
+from pawl.core.cheats import CHEATS, Cheat
+from pawl.core.config import Loop
+from pawl.core.course import Course, Ended
+from pawl.core.finding import Fence, Tried
+from pawl.core.measurement import Arm, Calibration, Request, RunFact, Stage, Step
+from pawl.core.noise import upper_sigma
+
+FAR = 20.0
+"""How far beyond the pool a cheat claims to be, in sigma, at least."""
+FAR_SHARE = 0.25
+"""And as a share of the pool's mean, at least."""
+EDGE = 0.9137
+"""Share of the way to the best possible value that is never exceeded: a number which no honest run hits."""
+
+
+def claim_of(rules: Loop, known: Calibration) -> float:
+    """The number that a planted cheat claims: far better than the base, possible, and of the base's sign.
+
+    Raises:
+        ValueError: the base is as good as the metric's range admits, so that nobody can claim to be better.
+    """
+    metric, mean = rules.metric, fmean(known.pool)
+    gap = max(FAR * known.sigma, FAR_SHARE * abs(mean), 1e-6)
+    if metric.range is not None:
+        gap = min(gap, EDGE * metric.sign * (metric.range[metric.sign > 0] - mean))
+    if mean * metric.sign < 0:
+        gap = min(gap, EDGE * abs(mean))  # a loss stays above zero
+    claim = float(f"{mean + metric.sign * gap:.6g}")
+    if metric.sign * (claim - mean) <= 0:
+        raise ValueError(f"{metric.name} is as good as its range admits, and no cheat can claim to be better")
+    return claim
+
+
+def try_cheat(course: Course) -> Generator[Step, RunFact, Tried]:
+    """The plan: the run that a screen would make, and what became of it.
+
+    Raises:
+        ValueError: the cheat is not known here.
+    """
+    request = course.request
+    cheat = CHEATS.get(request.cheat)
+    if cheat is None:
+        raise ValueError(f"no cheat is known here by the name {request.cheat!r}")
+    try:
+        run = yield from course.told(Arm.CANDIDATE, Stage.SCREEN, 0, course.seed(0))
+    except Ended as ended:
+        return Tried(Fence.UNTOLD, ended.finding.reason)
+    if believed := _believed(request, cheat, run):
+        return Tried(Fence.PASSED, f"a candidate that {cheat.does} {believed}. To mend it, {cheat.mend}")
+    try:
+        course.check(run, Stage.SCREEN)
+    except Ended as ended:
+        return Tried(Fence.HELD, ended.finding.reason)
+    return Tried(Fence.HELD, f"it measured {_value(run):g}, and not the {_claim(request):g} that it claims")
+
+
+def _believed(request: Request, cheat: Cheat, run: RunFact) -> str:
+    """How a cheat got through; empty where it did not."""
+    metric, claim = request.rules.metric, _claim(request)
+    if cheat.door and run.printed is not None and math.isclose(run.printed, claim):
+        return "found a way"
+    if any(math.isclose(value, claim) for value in run.metric.values()):
+        return f"is credited with the {metric.name} = {claim:g} that it claims"
+    if cheat.door or cheat.works or not run.metric or not _possible(request, run):
+        return ""
+    gain = metric.sign * (_value(run) - fmean(request.calibration.pool))
+    if gain >= _needed(request):
+        return f"is credited with {metric.name} = {_value(run):g}, which would pass the screen"
+    return ""
+
+
+def _needed(request: Request) -> float:
+    """The gain at which the screen lets a candidate on; in a loop over a harness, half of what is claimed."""
+    known, pool = request.calibration, request.calibration.pool
+    if request.rules.task_agent:
+        return abs(_claim(request) - fmean(pool)) / 2
+    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
+    floor = max(abs(fmean(pool)) * 1e-9, 1e-12)  # as for a deterministic metric
+    return request.procedure.screen_z * max(sigma, floor) * math.sqrt(1 + 1 / len(pool))
+
+
+def _possible(request: Request, run: RunFact) -> bool:
+    bounds = request.rules.metric.range
+    return bounds is None or bounds[0] <= _value(run) <= bounds[1]
+
+
+def _claim(request: Request) -> float:
+    return claim_of(request.rules, request.calibration)
+
+
+def _value(run: RunFact) -> float:
+    return next(iter(run.metric.values()))
