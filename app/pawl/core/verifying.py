@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Calibrated, Finding, OutOfOrder, Verdict, advance
-from pawl.core.judging import audited, verdict_key
+from pawl.core.judging import audited, late_key, verdict_key
 from pawl.core.ledger import (
     AnyLine,
     AskLine,
     AuditLine,
     CalibrationLine,
+    LateLine,
     LedgerError,
+    LostLine,
     Measured,
     Outcome,
     OutcomeLine,
@@ -123,6 +125,13 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
             yield from _calibrated(line)
         elif isinstance(line, AuditLine):
             yield from _audited(lines, line)
+        elif isinstance(line, LateLine):
+            if all(
+                late_key(lost) != line.key for lost in lines[: line.seq - 1] if isinstance(lost, LostLine)
+            ):
+                yield Disagreement(
+                    line.seq, f"it has runs of job {line.job}, which no earlier line says to be lost"
+                )
         elif isinstance(line, OutcomeLine):
             yield from _outcome(line, verdicts.get(line.experiment))
 
