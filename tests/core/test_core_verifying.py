@@ -309,3 +309,17 @@ def test_a_job_that_ended_early_has_a_line_before_the_one_that_goes_on() -> None
 def test_the_runs_of_a_cut_off_job_are_in_its_line() -> None:
     line = next(line for line in ledger() if isinstance(line, VerdictLine) and line.attempt == 2)
     assert any(run.status is not RunStatus.OK and run.arm in Arm for run in line.runs)
+
+
+def test_late_runs_belong_to_a_job_that_was_lost() -> None:
+    """Runs that decide nothing could be a place to put bad ones away: only a lost job has any."""
+    plain = [line.model_dump(mode="json") for line in ledger()]
+    lost = next(line for line in plain if line["kind"] == "lost")
+    late = {
+        name: lost[name] for name in ("v", "loop", "at", "policy", "experiment", "attempt", "job", "fleet")
+    }
+    late |= {"kind": "late", "key": lost["key"].replace("lost", "late"), "runs": [], "record": "0" * 64}
+    late |= {"seq": len(plain) + 1, "prev": "0" * 64, "policy": plain[-1]["policy"]}
+    assert not complaints(rechained([*plain, late]))
+    said = complaints(rechained([*plain, {**late, "key": f"{late['key']}0"}]))
+    assert "which no earlier line says to be lost" in said[0]

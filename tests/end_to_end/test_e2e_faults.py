@@ -22,6 +22,7 @@ from pawl.core.ledger import (
     BrakeLine,
     CalibrationLine,
     IncidentLine,
+    LateLine,
     LostLine,
     OutcomeLine,
     ResumeLine,
@@ -357,6 +358,37 @@ def test_a_runner_that_is_lost_with_its_record_is_replaced(single: World) -> Non
     comment = single.comments(single.pull(1)["number"])[0]
     assert f"[job {lost.job}](http://127.0.0.1" in comment
     assert f"/actions/runs/{lost.job}) | {lost.reason} | 0 |" in comment.replace("`", "")
+
+
+def test_a_record_that_comes_after_its_job_was_given_up_is_told_and_decides_nothing(single: World) -> None:
+    """GitHub listed the upload late, or a runner came back: its runs were started, and another job makes them already."""
+    late: list[Record] = []
+
+    def forge(request: Request, record: Record) -> Record | None:
+        if request.key == "1.1":
+            late.append(record)
+            return None
+        return record
+
+    def upload() -> None:
+        first = next(run for run in single.jobs() if f" {LOOP} 1.1 " in run["display_title"])
+        (job,) = single.hub.actions.jobs(first)
+        single.hub.actions.upload_artifact(
+            job["id"], "pawl-record", {"record.json": late[0].model_dump_json().encode()}
+        )
+        single.app.workers.wake_all()
+
+    single.forge = forge
+    single.conclude = lambda request: "failure" if request.key == "1.1" else "success"
+    during(single, "1.2", upload)
+    assert single.settle().once().outcomes() == MERGED
+    (told,) = (line for line in single.lines() if isinstance(line, LateLine))
+    assert (told.experiment, told.attempt, told.runs) == (1, 1, late[0].facts)
+    (line,) = (line for line in single.lines() if isinstance(line, VerdictLine))
+    assert (line.attempt, line.seq > told.seq) == (2, True)
+    comment = single.comments(single.pull(1)["number"])[0]
+    assert f"| 0, and {len(told.runs)} that came late |" in comment
+    assert [str(found) for found in verify(single.lines())] == []
 
 
 @pytest.mark.parametrize("lets_go", [True, False])

@@ -12,12 +12,14 @@ from pawl.core.config import SEAL, SELECT, Config, Loop
 from pawl.core.decision import Finding, advance
 from pawl.core.digest import sha256
 from pawl.core.finding import Fence
+from pawl.core.judging import late_key
 from pawl.core.ledger import (
     AnyLine,
     AuditLine,
     CalibrationLine,
     CanaryLine,
     IncidentLine,
+    LateLine,
     LostLine,
     Outcome,
     OutcomeLine,
@@ -259,6 +261,23 @@ class Story:
         line = self._next(f"lost:{number}:{head}:{attempt}")
         told = {"experiment": number, "attempt": attempt, "job": 70 + attempt, "known_runs": known_runs}
         self.lines.append(LostLine(**line, **told, reason=reason))
+
+    def late(self, attempt: int) -> None:
+        """The record of the last lost job came after all."""
+        lost = next(line for line in reversed(self.lines) if isinstance(line, LostLine))
+        runs = (
+            RunFact(
+                stage=Stage.SCREEN, arm=Arm.CANDIDATE, place=0, seed=7, status=RunStatus.OK, seconds=300.0
+            ),
+        )
+        told = {
+            "experiment": lost.experiment,
+            "attempt": attempt,
+            "job": lost.job,
+            "runs": runs,
+            "record": "0" * 64,
+        }
+        self.lines.append(LateLine(**self._next(late_key(lost)), **told))
 
     def ended(self, number: int, outcome: Outcome, **changes: Any) -> None:
         self.lines.append(

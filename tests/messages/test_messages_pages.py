@@ -177,11 +177,16 @@ def test_the_jobs_that_an_experiment_lost_are_a_table() -> None:
     told.lost(12, 1, 5, "the job ended early, as cancelled", head="before")
     told.lost(12, 2, 2, "the job ended without the artifact pawl-record (failure)")
     told.lost(12, 3, 3, HOSTILE)
+    told.late(3)
     line = told.tried(12, with_gain(3.5), attempt=4)
     text = experiment_comment(Report(line, ledger=told.lines, page="https://github.com/octo/lab"))
     page("comment_lost_jobs.md", text)
     rows = [row.split("|") for row in text.splitlines() if "[job " in row]
-    assert [(row[1].strip(), row[4].strip()) for row in rows] == [("1", "5"), ("2", "2"), ("3", "1")]
+    assert [(row[1].strip(), row[4].strip()) for row in rows] == [
+        ("1", "5"),
+        ("2", "2"),
+        ("3", "1, and 1 that came late"),
+    ]
     assert "(https://github.com/octo/lab/actions/runs/72)" in rows[1][2]
     assert "job that was lost" not in experiment_comment(Report(line))
 

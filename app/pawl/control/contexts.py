@@ -14,7 +14,16 @@ import structlog
 from pawl.core.asks import Verb
 from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
-from pawl.core.ledger import AnyLine, AskLine, BrakeLine, LostLine, RulesLine, SpendLine, VerdictLine
+from pawl.core.ledger import (
+    AnyLine,
+    AskLine,
+    BrakeLine,
+    LateLine,
+    LostLine,
+    RulesLine,
+    SpendLine,
+    VerdictLine,
+)
 from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Arm
 from pawl.core.snapshot import Snapshot
@@ -133,7 +142,7 @@ def learnable(lines: Iterable[AnyLine]) -> int:
     return sum(
         line.obeyed and line.verb == Verb.TRY
         if isinstance(line, AskLine)
-        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine))
+        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine, LateLine))
         for line in lines
     )
 

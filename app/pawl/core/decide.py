@@ -29,7 +29,7 @@ from pawl.core.actions import (
 from pawl.core.asking import answered
 from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
 from pawl.core.finding import Fence
-from pawl.core.judging import write_calibration
+from pawl.core.judging import write_calibration, write_late
 from pawl.core.lanes import emptiest, room, slots
 from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, CanaryLine, ResumeLine
 from pawl.core.measurement import Purpose
@@ -82,6 +82,9 @@ class _Decision(Moves):
     def actions(self) -> Iterator[Action]:
         self._braked()
         self._resumed()  # first: a person cannot have looked at an incident that this step finds
+        for late in self.snapshot.late:
+            write_late(self.draft, late)
+            self.urgent = True
         for experiment in self.snapshot.experiments:
             self.move(experiment)
         for calibrating in self.snapshot.calibrating:

@@ -19,6 +19,7 @@ from pawl.core.ledger import (
     CalibrationLine,
     CanaryLine,
     IncidentLine,
+    LateLine,
     LostLine,
     VerdictLine,
     experiment_folder,
@@ -28,7 +29,7 @@ from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRec
 from pawl.core.noise import upper_sigma
 from pawl.core.paired import paired_of
 from pawl.core.planning import merged_since_anchor
-from pawl.core.snapshot import Calibrating, Experiment, Job, Orphan
+from pawl.core.snapshot import Calibrating, Experiment, Job, Late, Orphan
 
 MAX_ATTEMPTS = 4
 """Jobs an experiment may lose before it is given up."""
@@ -148,6 +149,28 @@ def write_lost(draft: Draft, experiment: Experiment, request: Request, job: Job,
         fleet=request.fleet,
         known_runs=len(known_runs(request, job.record)),
         reason=why[:LOST_REASON],
+    )
+
+
+def late_key(lost: LostLine) -> str:
+    """Names the line of a lost job's runs that came late."""
+    return f"late:{lost.key.partition(':')[2]}"
+
+
+def write_late(draft: Draft, late: Late) -> None:
+    """Add what a job ran that was given up as lost, and keep its record."""
+    lost = late.lost
+    folder = experiment_folder(draft.snapshot.loop, lost.experiment)
+    draft.files[f"{folder}/late-{lost.attempt}.json"] = late.text
+    draft.add(
+        LateLine,
+        late_key(lost),
+        experiment=lost.experiment,
+        attempt=lost.attempt,
+        job=lost.job,
+        fleet=lost.fleet,
+        runs=late.record.facts,
+        record=sha256(late.text),
     )
 
 

@@ -184,6 +184,23 @@ class LostLine(Line):
     reason: str
 
 
+class LateLine(Line):
+    """Runs of a job that was given up as lost, whose record came when another one went on already.
+
+    They were started, so they are told. They decide nothing: the job that went on makes the same runs under the same seeds,
+    and whoever could choose between the two would choose the better one.
+    """
+
+    kind: Literal["late"] = "late"
+    experiment: int
+    attempt: int
+    job: int
+    fleet: str = ""
+    runs: tuple[RunFact, ...]
+    record: Digest
+    """SHA-256 of the record, which lies beside the experiment's own as ``late-<attempt>.json``."""
+
+
 class OutcomeLine(Line):
     """What became of an experiment; after the merge or close it tells of."""
 
@@ -305,6 +322,7 @@ AnyLine = Annotated[
     | CanaryLine
     | VerdictLine
     | LostLine
+    | LateLine
     | OutcomeLine
     | IncidentLine
     | RebasedLine

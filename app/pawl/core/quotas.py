@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pawl.core.config import Limits
-from pawl.core.ledger import AnyLine, Measured, Outcome, OutcomeLine
+from pawl.core.ledger import AnyLine, LateLine, Measured, Outcome, OutcomeLine
 from pawl.core.spending import day_of
 
 HOUR = 3600.0
@@ -35,7 +35,7 @@ def measured_today(lines: Sequence[AnyLine], now: datetime) -> float:
     for line in reversed(lines):
         if datetime.fromisoformat(line.at) < since:
             break  # lines are in the order of time
-        if isinstance(line, Measured):
+        if isinstance(line, (Measured, LateLine)):
             total += sum(run.seconds for run in line.runs)
     return total
 

@@ -11,7 +11,7 @@ from pawl.core.asks import Ask, Labelled, Verb
 from pawl.core.config import Loop
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, AskLine, OutcomeLine, RebasedLine, VerdictLine
+from pawl.core.ledger import AnyLine, AskLine, LostLine, OutcomeLine, RebasedLine, VerdictLine
 from pawl.core.measurement import Record, Request
 from pawl.core.waiting import Untaken
 
@@ -151,6 +151,16 @@ class Orphan:
 
 
 @dataclass(frozen=True)
+class Late:
+    """The record of a job that was given up as lost without one."""
+
+    lost: LostLine
+    record: Record
+    text: str
+    """The record as it was uploaded."""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A loop, as GitHub shows it at one moment."""
 
@@ -164,6 +174,8 @@ class Snapshot:
     calibrating: tuple[Calibrating, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     """Jobs on heads that were replaced, as long as the ledger does not know what they ran."""
+    late: tuple[Late, ...] = ()
+    """Records that came after their jobs were given up, of experiments in flight; as long as no line tells of them."""
     tracking: Tracking | None = None
     stop: bool = False
     """Whether the ref ``refs/pawl/stop`` exists."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
-from pawl.core.judging import audited, incident_key, verdict_key
+from pawl.core.judging import audited, incident_key, late_key, verdict_key
 from pawl.core.ledger import (
     NUMBERED,
     AnyLine,
@@ -18,7 +18,9 @@ from pawl.core.ledger import (
     CalibrationLine,
     CanaryLine,
     IncidentLine,
+    LateLine,
     LedgerError,
+    LostLine,
     Measured,
     Outcome,
     OutcomeLine,
@@ -132,6 +134,8 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
             yield from _audited(lines, line)
         elif isinstance(line, CanaryLine):
             yield from _tried(lines, line)
+        elif isinstance(line, LateLine):
+            yield from _late(lines, line)
         elif isinstance(line, OutcomeLine):
             yield from _outcome(line, verdicts.get(line.experiment))
 
@@ -231,6 +235,12 @@ def _audited(lines: Sequence[AnyLine], line: AuditLine) -> Iterator[Disagreement
             line.seq,
             f"audit {line.number} says {line.measured} of {line.claimed}; its runs say {audit.reason}",
         )
+
+
+def _late(lines: Sequence[AnyLine], line: LateLine) -> Iterator[Disagreement]:
+    earlier = lines[: line.seq - 1]
+    if all(late_key(lost) != line.key for lost in earlier if isinstance(lost, LostLine)):
+        yield Disagreement(line.seq, f"it has runs of job {line.job}, which no earlier line says to be lost")
 
 
 def _tried(lines: Sequence[AnyLine], line: CanaryLine) -> Iterator[Disagreement]:

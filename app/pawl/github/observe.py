@@ -9,7 +9,8 @@ from pawl.core.asks import Ask, command_line
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import NUMBERED, AskLine, Brake, OutcomeLine, VerdictLine
+from pawl.core.judging import late_key
+from pawl.core.ledger import NUMBERED, AskLine, Brake, LateLine, LostLine, OutcomeLine, VerdictLine
 from pawl.core.policy import RESUME_LABEL, brakes, brakes_told
 from pawl.core.snapshot import (
     Attempt,
@@ -18,6 +19,7 @@ from pawl.core.snapshot import (
     Check,
     Experiment,
     Job,
+    Late,
     Orphan,
     Snapshot,
     Tracking,
@@ -77,6 +79,7 @@ class _Look:
             experiments=experiments,
             calibrating=tuple(self._calibrating()),
             orphans=tuple(self._orphans(experiments)),
+            late=tuple(self._late(experiments)),
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
             stop=self.view.stop(),
             asks=tuple(self._asks(issue)),
@@ -343,6 +346,35 @@ class _Look:
         return Orphan(
             request.model_copy(update={"check_run": check.id}), self._with_record(job), experiment.pull
         )
+
+    def _late(self, experiments: tuple[Experiment, ...]) -> Iterator[Late]:
+        """Records of jobs that were lost without one: an upload may be listed after its job's end, or a runner come back."""
+        flying = {experiment.number for experiment in experiments}
+        known = {line.key for line in self.lines if isinstance(line, LateLine)}
+        jobs = {job.id: job for job in self.view.jobs()}
+        for line in self.lines:
+            if not isinstance(line, LostLine) or line.experiment not in flying or late_key(line) in known:
+                continue
+            job = jobs.get(line.job)
+            late = self._came_late(line, job) if job is not None and job.status == "completed" else None
+            if late is not None:
+                yield late
+
+    def _came_late(self, line: LostLine, job: Dispatched) -> Late | None:
+        try:
+            check = self.view.check(job.check_run)
+        except NotFound:
+            return None
+        request = read_request(check.text)
+        if request is None or not self._own(check) or check.external_id != job.key:
+            return None
+        if len(request.runs) != line.known_runs:
+            return None  # it had handed a record in, whose runs are known
+        handed = self.view.handed(job.id)
+        record = handed.record
+        if record is None or record.request != request.digest or not record.runs:
+            return None
+        return Late(line, record, handed.text)
 
     def _last_number(self) -> int:
         """A bare branch at the base's tip is what is left of an opening that died at once: its number is free."""

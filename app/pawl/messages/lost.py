@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pawl.core.ledger import AnyLine, LostLine
+from pawl.core.judging import late_key
+from pawl.core.ledger import AnyLine, LateLine, LostLine
 from pawl.messages.quoting import Safe, link, prose
 
 REASON = 160
@@ -20,6 +21,7 @@ def lost_rows(lines: Sequence[AnyLine], experiment: int, page: str) -> list[tupl
         page: the repository's address for people; empty where that is not known.
     """
     rows = []
+    late = {line.key: line for line in lines if isinstance(line, LateLine)}
     known: dict[str, int] = {}
     for line in lines:
         if not isinstance(line, LostLine) or line.experiment != experiment:
@@ -28,5 +30,7 @@ def lost_rows(lines: Sequence[AnyLine], experiment: int, page: str) -> list[tupl
         survived = line.known_runs - known.get(head, 0)
         known[head] = line.known_runs
         job = link(Safe(f"job {line.job}"), f"{page}/actions/runs/{line.job}" if page else "")
-        rows.append((Safe(str(line.attempt)), job, prose(line.reason, REASON), Safe(str(survived))))
+        came = late.get(late_key(line))
+        more = f", and {len(came.runs)} that came late" if came is not None else ""
+        rows.append((Safe(str(line.attempt)), job, prose(line.reason, REASON), Safe(f"{survived}{more}")))
     return rows
