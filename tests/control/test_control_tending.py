@@ -192,3 +192,22 @@ def test_a_check_that_github_refuses_puts_off_no_loop(world: World) -> None:
     assert checks(world, NAME) == [run for run in checks(world, NAME) if run["head_sha"] == world.tip("main")]
     loops.look()
     assert world.tip("rules") in [run["head_sha"] for run in checks(world, NAME)]
+
+
+def test_a_repository_without_issues_is_told_so_where_it_can_be(world: World) -> None:
+    """Forks have none by default. Each look failed, with a hint at the installation, in the log alone."""
+    world.hub.faults.fail_before("POST", f"/repos/{FRESH}/issues$", status=410, times=100)
+    files = {CONFIG_PATH: config(1), ".github/workflows/pawl.yml": workflow(("elsewhere",))}
+    installed(world, **files, **{"aim/train.py": "AIM = 1.0\n", "aim/program.md": "# Aim\n"})
+    world.settle()
+    said = checks(world, FRESH)[-1]
+    assert said["conclusion"] == "failure"
+    assert "issues are turned off in this repository" in f"{said['summary']}{said['text']}"
+    before = world.hub.api_requests(FRESH)
+    world.settle()
+    assert world.hub.api_requests(FRESH) == before
+    world.hub.faults.clear()
+    world.app.workers.wake_all()
+    world.settle()
+    assert issues(world)[0]["title"] == "Pawl: aim"
+    assert checks(world, FRESH)[-1]["conclusion"] == "success"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pawl.commands.register import Registration, SetupServer, register, unregistered
+from pawl.commands.register import Registration, SetupServer, reached_at, register, unregistered
 from pawl.control.credentials import Credentials, keep_credentials, read_credentials
 from pawl.control.errors import SettingsError
 from pawl.control.settings import Place, read_settings
@@ -250,6 +250,41 @@ def test_the_address_for_people(api: str, site: str) -> None:
     assert (
         registration_page(site, "our-lab", "s") == f"{site}/organizations/our-lab/settings/apps/new?state=s"
     )
+
+
+def test_behind_a_proxy_with_tls_github_sends_the_browser_back_by_https(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    """The server itself is asked by http. A proxy that does not listen there lost the code, and with it the credentials."""
+    browser = Browser(hub, tmp_path)
+    data = {"token": browser.token, "name": "Ours", "webhooks": "https://pawl.example.com"}
+    proxied = {"Host": "pawl.example.com"}
+    page = browser.session.post(f"{browser.top}/setup", data=data, headers=proxied, timeout=10)
+    made = html.unescape(re.search(r'name="manifest" value="([^"]+)"', page.text)[1])  # type: ignore[index]
+    browser.close()
+    assert json.loads(made)["redirect_url"] == "https://pawl.example.com/setup/created"
+
+
+@pytest.mark.parametrize(
+    ("here", "known", "reached"),
+    [
+        ("http://pawl.example.com", ["", "https://pawl.example.com"], "https://pawl.example.com"),
+        ("http://127.0.0.1:8080", ["https://pawl.example.com", ""], "http://127.0.0.1:8080"),
+        ("http://pawl.example.com", ["https://relay.example.com/x"], "http://pawl.example.com"),
+    ],
+)
+def test_where_the_browser_comes_back_to(here: str, known: list[str], reached: str) -> None:
+    assert reached_at(here, known) == reached
+
+
+def test_the_printed_addresses_can_be_opened(hub: HubServer, tmp_path: Path) -> None:
+    """A container listens on 0.0.0.0, and a server elsewhere on a loopback: both were printed as they stand."""
+    place = Place("0.0.0.0", 0, hub.api_url, "https://pawl.example.com")
+    server = SetupServer(Registration(place, tmp_path / "app.json"))
+    server.start()
+    server.stop()
+    assert re.match(r"http://127\.0\.0\.1:\d+/setup\?token=.", server.address)
+    assert server.public.startswith("https://pawl.example.com/setup?token=")
 
 
 def test_the_manifest_asks_for_little() -> None:

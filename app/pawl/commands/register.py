@@ -7,10 +7,11 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from pawl.commands.server import WebServer
 from pawl.control.credentials import Credentials, keep_credentials
@@ -48,7 +49,11 @@ class SetupServer:
         site = site_of(place.api)
         setup = Setup(token, site, place.public_address, self._form, self._created, time.monotonic)
         self._server = WebServer(create_setup_app(setup), place.host, place.port, "setup")
-        self.address = f"{self._server.address}/setup?token={token}"
+        # Who listens on every address is reached by none called so: in a container, say, whose port is this machine's.
+        here = self._server.address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        self.address = f"{here}/setup?token={token}"
+        self.public = place.public_address and f"{place.public_address}/setup?token={token}"
+        """The same by the address at which GitHub reaches the server, where that is known; empty otherwise."""
 
     def start(self) -> None:
         """Begin to answer."""
@@ -70,7 +75,8 @@ class SetupServer:
             target = registration_page(site_of(self._registration.place.api), wish.organisation, state)
         except ValueError as error:
             raise SetupFailed(f"{error}.") from None
-        return target, json.dumps(manifest(wish.name, wish.here, SUBSCRIBED, wish.webhooks))
+        here = reached_at(wish.here, (wish.webhooks, self._registration.place.public_address))
+        return target, json.dumps(manifest(wish.name, here, SUBSCRIBED, wish.webhooks))
 
     def _created(self, code: str) -> tuple[str, str]:
         api = self._registration.place.api
@@ -108,6 +114,18 @@ class SetupServer:
         print(credentials.variables(), file=self._stream, flush=True)
 
 
+def reached_at(here: str, known: Iterable[str]) -> str:
+    """Where GitHub shall send the browser back to.
+
+    Args:
+        here: where a request came in; behind a proxy with TLS that says http.
+        known: addresses of this server that people gave, or nothing: one at the same host knows better.
+    """
+    host = urlsplit(here).netloc
+    found = (urlsplit(address) for address in known)
+    return next((f"{parts.scheme}://{host}" for parts in found if parts.netloc == host), here)
+
+
 def register(registration: Registration, ended: Callable[[], bool]) -> bool:
     """Serve `/setup` until the App is registered; whether it is.
 
@@ -118,9 +136,10 @@ def register(registration: Registration, ended: Callable[[], bool]) -> bool:
         raise SettingsError(f"{registration.file} is there already; remove it to register another App")
     server = SetupServer(registration)
     server.start()
+    elsewhere = f"On another machine it is\n\n    {server.public}\n" if server.public else ""
     print(  # noqa: T201 - for the person at the terminal, and not for the log
         f"Pawl is no GitHub App yet. Open this address in a browser; it opens the form for whoever has it:\n\n"
-        f"    {server.address}\n",
+        f"    {server.address}\n\n{elsewhere}",
         file=sys.stderr,
         flush=True,
     )

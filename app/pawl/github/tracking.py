@@ -6,12 +6,18 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pawl.core.snapshot import Snapshot
-from pawl.github.errors import NotFound, Unprocessable
+from pawl.github.errors import NotFound, Unobservable, Unprocessable
 from pawl.github.estranged import estranged, require_own
 from pawl.github.facts import Issue
 from pawl.github.view import RepositoryView
 from pawl.messages.labels import LABELS, TRACKING
 from pawl.messages.tracking import tracking_body, tracking_title, with_trouble
+
+GONE = 410
+NO_ISSUES = (
+    "issues are turned off in this repository, and the loop's tracking issue is where people steer and stop it: turn them "
+    "on under Settings, General, Features"
+)
 
 
 def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
@@ -24,7 +30,7 @@ def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
     """Open the tracking issue, if there is none; whether there was none.
 
     Raises:
-        Unobservable: it came back as somebody else's; it is closed again.
+        Unobservable: it came back as somebody else's; it is closed again. Or the repository has no issues at all.
     """
     if tracking_issue(view, snapshot.loop) is not None:
         return False
@@ -39,7 +45,12 @@ def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
         "body": tracking_body(snapshot),
         "labels": [TRACKING.name],
     }
-    made = Issue.read(view.client.post("issues", body))
+    try:
+        made = Issue.read(view.client.post("issues", body))
+    except NotFound as error:
+        if error.status != GONE:
+            raise
+        raise Unobservable(NO_ISSUES) from error
     if made.author != view.client.identity.login:
         view.client.patch(f"issues/{made.number}", {"state": "closed", "state_reason": "not_planned"})
         raise estranged(view, f"The tracking issue #{made.number}", made.author)
