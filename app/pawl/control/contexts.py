@@ -14,7 +14,16 @@ import structlog
 from pawl.core.asks import Verb
 from pawl.core.calibration import calibration_of, latest_fleet
 from pawl.core.decision import Verdict
-from pawl.core.ledger import AnyLine, AskLine, BrakeLine, LostLine, RulesLine, SpendLine, VerdictLine
+from pawl.core.ledger import (
+    AnyLine,
+    AskLine,
+    BrakeLine,
+    CanaryLine,
+    LostLine,
+    RulesLine,
+    SpendLine,
+    VerdictLine,
+)
 from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Arm
 from pawl.core.snapshot import Snapshot
@@ -128,12 +137,13 @@ def without_figures(text: str) -> str:
 def learnable(lines: Iterable[AnyLine]) -> int:
     """How many lines a proposer could learn something from: neither those about its own cost, nor what people ask of Pawl.
 
-    An idea is one: whoever may have it tried may wake a proposer that rests.
+    An idea is one: whoever may have it tried may wake a proposer that rests. Planted cheats are none: it must
+    not hear of them.
     """
     return sum(
         line.obeyed and line.verb == Verb.TRY
         if isinstance(line, AskLine)
-        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine))
+        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine, CanaryLine))
         for line in lines
     )
 
