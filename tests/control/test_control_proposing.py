@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import core_builders as build
 import pytest
 
-from pawl.control.contexts import learnable
+from pawl.control.contexts import context_of, learnable
 from pawl.control.proposing import (
     FAILURES,
     FIRST_WAIT,
@@ -183,6 +184,17 @@ def test_an_edit_forgets_the_failures_before_it() -> None:
     assert rests.notice(seen, NOW) == ""
     rests.failed(failure(), seen, NOW)
     assert rests.next_at(NOW) == NOW + FIRST_WAIT
+
+
+def test_planted_cheats_wake_no_proposer_and_are_not_told() -> None:
+    """One that learnt of them would know which fences are tried, and when."""
+    history = build.History()
+    history.calibration([10.0])
+    before = learnable(history.lines)
+    history.canary(cheat="private-files")
+    assert learnable(history.lines) == before
+    told = context_of(snapshot(*history.lines), 7, None, NOW)
+    assert not re.search("canary|cheat|private-files", repr(told))
 
 
 @pytest.mark.parametrize("change", ["base", "rules", "ledger"])

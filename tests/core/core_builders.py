@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pawl.core.config import SELECT, Loop
-from pawl.core.decision import Calibrated, Finding, Tried, advance
-from pawl.core.ledger import AnyLine, CalibrationLine, OutcomeLine, VerdictLine, head_of
+from pawl.core.decision import Calibrated, Fence, Finding, Tried, advance
+from pawl.core.ledger import AnyLine, CalibrationLine, CanaryLine, OutcomeLine, VerdictLine, head_of
 from pawl.core.measurement import (
     Arm,
     Calibration,
@@ -125,6 +125,23 @@ class History:
             "reason": "",
         }
         line: CalibrationLine = self.add(CalibrationLine, f"calibration:{number}", **{**plain, **changes})
+        return line
+
+    def canary(self, fence: Fence = Fence.HELD, cheat: str = "written-result", **changes: Any) -> CanaryLine:
+        """A planted cheat, and what became of it."""
+        number = 1 + len(self.lines)
+        run = fact(
+            Step(arm=Arm.CANDIDATE, stage=Stage.SCREEN, place=0, seed=0), None, status=RunStatus.INVALID
+        )
+        plain: dict[str, Any] = {
+            **self._measured(INPUTS, (run,)),
+            "number": number,
+            "cheat": cheat,
+            "content": CONTENT,
+            "fence": fence,
+            "reason": "because",
+        }
+        line: CanaryLine = self.add(CanaryLine, f"calibration:{number}", **{**plain, **changes})
         return line
 
     def verdict(self, experiment: int, runs: tuple[RunFact, ...] = (), **changes: Any) -> VerdictLine:

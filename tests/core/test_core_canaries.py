@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import SHA, History, drive, fact, request
+from core_builders import SHA, History, drive, request
 from core_builders import evaluated as evaluated_rules
 from core_builders import rules as plain_rules
 from core_world import EDIT, World, rules_of
@@ -19,7 +19,7 @@ from pawl.core.decision import Fence, Tried
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, CanaryLine, IncidentLine
 from pawl.core.levels import AGREED, CLEAN, HELD, UNTRIED, standing, unearned
-from pawl.core.measurement import Arm, Calibration, Purpose, Request, RunStatus, Stage, Step
+from pawl.core.measurement import Arm, Calibration, Purpose, Request, RunStatus, Stage
 from pawl.core.planning import estimate_seconds
 from pawl.core.planting import AFTER_TRIES, CANARY_EVERY, CANARY_TRIES, canary_due, next_canary
 from pawl.core.policy import open_incident
@@ -203,21 +203,11 @@ def test_one_that_passes_stops_merging_until_a_person_resumes() -> None:
     assert (again.cheat, again.fence) == (canary.cheat, Fence.HELD), "what passed is tried first"
 
 
-def line(story: History, cheat: str, fence: Fence, rules: Loop, **changes: Any) -> CanaryLine:
-    run = fact(Step(arm=Arm.CANDIDATE, stage=Stage.SCREEN, place=0, seed=0), None, status=RunStatus.INVALID)
-    number = 1 + len(story.lines)
-    made: CanaryLine = story.add(CanaryLine, f"calibration:{number}", **{
-        **story._measured("c" * 64, (run,)), "rules": rules, "number": number, "cheat": cheat, "content": "e" * 64,
-        "fence": fence, "reason": "because", **changes,
-    })  # fmt: skip
-    return made
-
-
 def test_a_runner_that_cannot_be_reached_is_not_tried_for_ever() -> None:
     made, story = world(), History()
     for _ in range(CANARY_TRIES):
         assert canary_due(replace(made.snapshot(), ledger=tuple(story.lines)))
-        line(story, "written-result", Fence.UNTOLD, made.rules)
+        story.canary(Fence.UNTOLD, rules=made.rules)
     for number in range(AFTER_TRIES):
         assert not canary_due(replace(made.snapshot(), ledger=tuple(story.lines)))
         story.verdict(number + 1)
@@ -240,7 +230,7 @@ def test_all_are_tried_in_turn_and_nobody_knows_which_is_next() -> None:
         if found is None:
             break
         seen.append(found.cheat)
-        line(story, found.cheat, Fence.HELD, made.rules)
+        story.canary(cheat=found.cheat, rules=made.rules)
     assert len(set(seen)) == len(seen) == HELD
 
 
@@ -252,7 +242,7 @@ def test_fleets_take_turns() -> None:
         snapshot = replace(made.snapshot(), ledger=tuple(story.lines))
         turns = [name for name in fleets if next_canary(snapshot, name, base, 0)]
         assert turns == [fleet]
-        line(story, "written-result", Fence.HELD, made.rules, fleet=fleet)
+        story.canary(rules=made.rules, fleet=fleet)
 
 
 def test_the_request_names_the_bytes_with_the_cheat_and_costs_a_tenth() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pawl.core.draft import differences
 from pawl.core.finding import Fence
-from pawl.core.ledger import CanaryLine, IncidentLine
+from pawl.core.ledger import IncidentLine
 from pawl.core.levels import AGREED, CLEAN, HELD, Standing, standing, unearned
 from pawl.core.measurement import Arm, RunStatus, Stage, Step
 
@@ -29,12 +29,7 @@ def taken(story: History, *numbers: int, by: str = "ann") -> None:
 def stopped(story: History, count: int, fence: Fence = Fence.HELD) -> None:
     """Planted cheats, and what became of them."""
     for _ in range(count):
-        number = 1 + len(story.lines)
-        common = story._measured("c" * 64, ())
-        story.add(
-            CanaryLine, f"calibration:{number}", **common, number=number, cheat="printed-metric", content="e" * 64,
-            fence=fence, reason="because",
-        )  # fmt: skip
+        story.canary(fence)
 
 
 def earned() -> History:

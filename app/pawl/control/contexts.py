@@ -18,6 +18,7 @@ from pawl.core.ledger import (
     AnyLine,
     AskLine,
     BrakeLine,
+    CanaryLine,
     LateLine,
     LostLine,
     RulesLine,
@@ -137,12 +138,13 @@ def without_figures(text: str) -> str:
 def learnable(lines: Iterable[AnyLine]) -> int:
     """How many lines a proposer could learn something from: neither those about its own cost, nor what people ask of Pawl.
 
-    An idea is one: whoever may have it tried may wake a proposer that rests.
+    An idea is one: whoever may have it tried may wake a proposer that rests. Planted cheats are none: it must
+    not hear of them.
     """
     return sum(
         line.obeyed and line.verb == Verb.TRY
         if isinstance(line, AskLine)
-        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine, LateLine))
+        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine, LateLine, CanaryLine))
         for line in lines
     )
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist, fmean
 from typing import Any
 
-from pawl.core.config import SELECT
+from pawl.core.auditing import audited
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
@@ -25,10 +23,7 @@ from pawl.core.ledger import (
     experiment_folder,
 )
 from pawl.core.meaning import meaning_of
-from pawl.core.measurement import Arm, Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
-from pawl.core.noise import upper_sigma
-from pawl.core.paired import paired_of
-from pawl.core.planning import merged_since_anchor
+from pawl.core.measurement import Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage
 from pawl.core.snapshot import Calibrating, Experiment, Job, Late, Orphan
 
 MAX_ATTEMPTS = 4
@@ -36,9 +31,6 @@ MAX_ATTEMPTS = 4
 ANOTHERS = "the record answers another request than the one that was made"
 LOST_REASON = 500
 """Characters that the ledger keeps of why a job ended early."""
-AUDIT_ALPHA = 0.01
-AUDIT_SHARE = 0.5
-"""A measured total below this share of the claimed one is a shortfall, whatever its error."""
 
 
 def verdict_key(number: int, head: str, attempt: int) -> str:
@@ -305,54 +297,3 @@ def _why(end: Calibrated, job: Job) -> str:
         if not end.ok and failed and failed[-1].reason
         else end.reason
     )
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What the branch has really gained since the first baseline, beside what was claimed."""
-
-    claimed: float
-    measured: float
-    error: float
-    ok: bool
-    reason: str
-
-
-def _error(request: Request, values: dict[Arm, list[float]], claims: int) -> float:
-    known, dials = request.calibration, request.procedure
-    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
-    variance = 1 / len(values[Arm.CANDIDATE]) + 1 / len(values[Arm.BASELINE])
-    variance += claims * (1 / dials.seal_candidates + 1 / dials.seal_baselines)
-    return sigma * sqrt(variance)
-
-
-def audited(lines: Sequence[AnyLine], request: Request, runs: Sequence[RunFact]) -> Audit:
-    """Compare the measured total with the sum of the sealed gains.
-
-    The error is that of the difference: sigma * sqrt(1/n + 1/n) of the audit, and sigma * sqrt(1/4 + 1/2) of every seal;
-    in loops over a harness the standard errors over tasks, of the audit and of every seal.
-    A shortfall is one with a one-sided p below 0.01, or less than half of the claim.
-    """
-    sign = request.rules.metric.sign
-    values = {
-        arm: [run.metric[SELECT] for run in runs if run.arm is arm and SELECT in run.metric] for arm in Arm
-    }
-    measured = sign * (fmean(values[Arm.CANDIDATE]) - fmean(values[Arm.BASELINE]))
-    claims = [line for line in merged_since_anchor(lines) if line.effect is not None]
-    claimed = sum(line.effect or 0.0 for line in claims)
-    if request.rules.task_agent:
-        paired = paired_of(runs, (Stage.AUDIT,))
-        measured, error = paired.effect, sqrt(paired.error**2 + sum(line.sigma**2 for line in claims))
-    else:
-        error = _error(request, values, len(claims))
-    shortfall = claimed - measured
-    significant = shortfall > error * NormalDist().inv_cdf(1 - AUDIT_ALPHA)
-    if claimed > 0 and (significant or measured < AUDIT_SHARE * claimed):
-        return Audit(
-            claimed,
-            measured,
-            error,
-            False,
-            f"the branch gained {measured:.4g}, its merges claimed {claimed:.4g}",
-        )
-    return Audit(claimed, measured, error, True, f"the branch gained {measured:.4g} of {claimed:.4g} claimed")

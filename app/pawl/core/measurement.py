@@ -236,9 +236,11 @@ class Request(Strict):
     def digest(self) -> str:
         """Names this request; a record carries it, so that no record can be put under another request.
 
-        The check run is left out: it is created with the request in it, and known only afterwards.
+        The check run is left out: it is created with the request in it, and known only afterwards. So is a cheat where
+        there is none: requests that were made before there were any are named without.
         """
-        return sha256(canonical_json(self.model_dump(mode="json", exclude={"check_run"})))
+        absent = {"check_run"} if self.cheat else {"check_run", "cheat"}
+        return sha256(canonical_json(self.model_dump(mode="json", exclude=absent)))
 
 
 class Environment(Strict):

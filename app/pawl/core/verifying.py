@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pawl.core.auditing import audited
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
-from pawl.core.judging import audited, incident_key, late_key, verdict_key
+from pawl.core.judging import incident_key, late_key, verdict_key
 from pawl.core.ledger import (
     NUMBERED,
     AnyLine,
