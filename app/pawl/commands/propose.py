@@ -35,9 +35,7 @@ def propose(signed_in: SignedIn, round_: Round) -> tuple[list[tuple[str, Thought
     notes: list[str] = []
     with ThreadPoolExecutor(1) as executor:
         desk = OrderBook(Thinker(executor, lambda: None), signed_in.means)
-        loops = RepositoryLoops(
-            round_.repository, view, Actor(view), desk, signed_in.seed_key, lambda: datetime.now(UTC)
-        )
+        loops = RepositoryLoops(view, Actor(view), desk, signed_in.seed_key, lambda: datetime.now(UTC))
         try:
             found = loops.rules(round_.loop)
             if round_.loop is not None and not found:

@@ -183,9 +183,7 @@ def signed_in_for(environment: Mapping[str, str], round_: Round, seeded: bool = 
 
 
 def _loops(round_: Round, signed_in: SignedIn, view: RepositoryView, desk: Desk) -> RepositoryLoops:
-    return RepositoryLoops(
-        round_.repository, view, Actor(view), desk, signed_in.seed_key, lambda: datetime.now(UTC)
-    )
+    return RepositoryLoops(view, Actor(view), desk, signed_in.seed_key, lambda: datetime.now(UTC))
 
 
 def _dry(loops: RepositoryLoops, only: str | None) -> list[Looked]:

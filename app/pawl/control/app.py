@@ -19,7 +19,7 @@ from pawl.control.errors import DatabaseUnusable
 from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Event
 from pawl.control.figures import Figures
 from pawl.control.library import library_of
-from pawl.control.loops import RepositoryLoops
+from pawl.control.loops import Beside, RepositoryLoops
 from pawl.control.missed import missed
 from pawl.control.noticing import Noticing, command_comment
 from pawl.control.presses import read_press
@@ -308,14 +308,5 @@ class PawlApp:
         desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
         actor = Actor(view, self._seconds)
         tending = Tending(view, actor, chosen=installation not in self._everywhere)
-        return RepositoryLoops(
-            name,
-            view,
-            actor,
-            desk,
-            self.settings.seed_key,
-            self._clock,
-            self.figures,
-            self.database,
-            tending,
-        )
+        beside = Beside(self.figures, self.database, tending)
+        return RepositoryLoops(view, actor, desk, self.settings.seed_key, self._clock, beside)

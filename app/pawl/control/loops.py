@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
 from pawl.control.desk import Desk
+from pawl.control.due import Due
 from pawl.control.figures import Figures
 from pawl.control.presses import Press, asks_of, settled
-from pawl.control.proposing import Rests, lines_of, opening_of, traces_of
 from pawl.control.tending import Tending
 from pawl.control.thinking import Thought
-from pawl.core.actions import Action, Append, KeepTraces, Merge, MergeAsked, Propose, UpdateTracking
+from pawl.control.writing_up import WriteUp
+from pawl.core.actions import Action, Merge, MergeAsked, Propose, UpdateTracking
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
-from pawl.core.ledger import AnyLine, AskLine, LedgerError
-from pawl.core.planning import next_deadline, untaken
+from pawl.core.ledger import AskLine, LedgerError
+from pawl.core.planning import untaken
 from pawl.core.snapshot import Snapshot
 from pawl.core.waiting import Untaken
 from pawl.github.act import Actor
-from pawl.github.errors import Moved, RateLimited, Refused, Unobservable, Unreachable
+from pawl.github.errors import Moved, Refused, Unobservable
 from pawl.github.facets import Facet
 from pawl.github.grants import Grant
 from pawl.github.observe import observe
@@ -35,8 +36,6 @@ from pawl.messages.permissions import UNREAD, waiting_words
 
 log = structlog.get_logger(__name__)
 
-LONGEST_WAIT = 300.0
-"""Seconds before a look that something moved under is followed by another; two at first, and then doubled."""
 MAX_ROUNDS = 12
 """Rounds of one look. A loop comes to rest in fewer; what is left waits for the next look."""
 
@@ -54,6 +53,18 @@ class Inbox(Protocol):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What a server has beside the loops, and a round by hand has not."""
+
+    figures: Figures = field(default_factory=Figures)
+    """Where what is done is counted."""
+    inbox: Inbox | None = None
+    """Where pressed buttons wait; none where nobody can press any."""
+    tending: Tending | None = None
+    """What is done beside the loops; none where only they are looked at."""
+
+
+@dataclass(frozen=True)
 class Looked:
     """What one look at a loop found and did."""
 
@@ -68,50 +79,42 @@ class RepositoryLoops:
     """Everything Pawl does in one repository. Looks are serialised by the caller; `note` may be called from any thread.
 
     Args:
-        name: ``owner/name``.
         view: the cached facets of the repository.
         actor: what applies actions to it.
         desk: where proposals are made, and with what.
         seed_key: the secret from which seeds are drawn.
         clock: the time now, with its zone.
-        figures: where what is done is counted.
-        inbox: where pressed buttons wait; none where nobody can press any.
-        tending: what is done beside the loops; none where only they are looked at.
+        beside: what a server has more.
     """
 
     def __init__(
         self,
-        name: str,
         view: RepositoryView,
         actor: Actor,
         desk: Desk,
         seed_key: bytes,
         clock: Callable[[], datetime],
-        figures: Figures | None = None,
-        inbox: Inbox | None = None,
-        tending: Tending | None = None,
+        beside: Beside | None = None,
     ) -> None:
-        self._inbox, self._presses = inbox, tuple[Press, ...]()
-        self._tending = tending
+        self.view, self._actor, self._desk, self._beside = view, actor, desk, beside or Beside()
+        self._seed_key, self._clock = seed_key, clock
+        self._thinker = desk.thinker
+        self._write_up = WriteUp(actor, desk.thinker, self._beside.figures, clock)
+        self._presses = tuple[Press, ...]()
         self.idle = False
         """Whether the last look found no loop here."""
-        self._figures = figures or Figures()
-        self.name, self.view, self._actor, self._desk = name, view, actor, desk
-        self._thinker = desk.thinker
-        self._seed_key, self._clock = seed_key, clock
         self._stale: set[Facet] = set()
         self._noting = threading.Lock()
-        self._rests = Rests()
-        self._moves = 0
-        """Looks in a row that something moved under."""
-        self._moved_until: datetime | None = None
-        """When the next look is due after such a one; nobody announces what moved if Pawl itself moved it."""
-        self._deadlines: dict[str, datetime] = {}
-        """When a job of each loop is overdue next."""
+        self._due = Due()
         self._refusals: dict[str, str] = {}
         """Final commits that GitHub would not let into their branch, with its words; until something changes."""
         self.notices: dict[str, tuple[str, ...]] = {}
         """Why nothing happens, by loop, as the last look saw it."""
+
+    @property
+    def name(self) -> str:
+        """The repository, ``owner/name``."""
+        return self.view.name
 
     def note(self, facets: frozenset[Facet]) -> None:
         """Something may have changed: these facets are read again by the next look."""
@@ -121,12 +124,12 @@ class RepositoryLoops:
     def thinking(self) -> bool:
         """Whether a proposal is being made, waits to be opened, or is to be asked for again after a while."""
         busy = any(self._thinker.busy(loop) for loop in list(self.notices))
-        return busy or self._rests.next_at(self._clock()) is not None
+        return busy or self._write_up.rests.next_at(self._clock()) is not None
 
     def asks_again_in(self) -> float | None:
         """Seconds until something is due that nobody announces: a proposer, a job that is overdue, a look after a move."""
         now = self._clock()
-        times = [self._rests.next_at(now), self._scarce_until(), self._moved_until, *self._deadlines.values()]
+        times = [self._write_up.rests.next_at(now), self._scarce_until(), *self._due.times()]
         at = min((at for at in times if at is not None), default=None)
         return max(0.0, (at - now).total_seconds()) if at is not None else None
 
@@ -137,28 +140,27 @@ class RepositoryLoops:
             GitHubError: GitHub did not do what was asked; the view is forgotten, and the next look starts afresh.
             ConfigError: the configuration cannot be used.
         """
-        # A look that cannot be had sets none: an old one, once it is over, would ask for the next look at once, for ever.
-        self._deadlines.clear()
-        self._moved_until = None
+        self._due.begin()
         with self._noting:
             stale, self._stale = self._stale, set()
         for facet in stale:
             self.view.forget(facet)
         if stale:
             self._refusals.clear()  # what GitHub refused it may allow now
-        if self._tending is not None and (grant := self.view.client.grant).lacking:
-            return self._wait(self._tending, grant)
+        inbox, tending = self._beside.inbox, self._beside.tending
+        if tending is not None and (grant := self.view.client.grant).lacking:
+            return self._wait(tending, grant)
         try:
             rules = self.rules(only)
             self.idle = not rules and only is None
-            self._presses = tuple(self._inbox.presses(self.name)) if self._inbox and rules else ()
+            self._presses = tuple(inbox.presses(self.name)) if inbox and rules else ()
             looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
-            self._moves = self._moves if self._moved_until is not None else 0
-            if self._inbox and self._presses:
+            self._due.end()
+            if inbox and self._presses:
                 snapshots = [item.snapshot for item in looked if item.snapshot is not None]
-                self._inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
-            if self._tending is not None:
-                self._tending.look({each.loop: each.problem for each in looked if each.problem})
+                inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
+            if tending is not None:
+                tending.look({each.loop: each.problem for each in looked if each.problem})
             return looked
         except ConfigError as error:
             self._broken(error)
@@ -180,10 +182,10 @@ class RepositoryLoops:
 
     def _broken(self, error: ConfigError) -> None:
         """The loops stop; people are told why where they look."""
-        if self._tending is None:
+        if self._beside.tending is None:
             return
         try:
-            self._tending.look({}, error)
+            self._beside.tending.look({}, error)
         except Exception:
             self.view.forget_all()
             raise
@@ -242,8 +244,8 @@ class RepositoryLoops:
             why = thought.proposal.halt or next(iter(found), "")
         if not why:
             self._thinker.put_back(loop, thought)
-        elif lines := self._lines(thought, snapshot):
-            self._actor.apply(Append(lines), snapshot)
+        else:
+            self._write_up.record(thought, snapshot)
         return why
 
     def plan(self, loop: str, rules: Loop) -> tuple[Snapshot, tuple[Action, ...]]:
@@ -259,10 +261,10 @@ class RepositoryLoops:
         done: list[Action] = []
         snapshot: Snapshot | None = None
         try:
-            self._open(loop, rules)
+            self._write_up.open_all(loop, rules)
             for _ in range(MAX_ROUNDS):
                 snapshot, actions = self.plan(loop, rules)
-                self._expect(loop, snapshot)
+                self._due.expect(snapshot)
                 self.notices[loop] = next((a.notices for a in actions if isinstance(a, UpdateTracking)), ())
                 changed = False
                 for action in actions:
@@ -274,19 +276,11 @@ class RepositoryLoops:
         except Moved as moved:
             log.info("moved", repository=self.name, loop=loop, why=str(moved))
             self.view.forget_all()
-            self._moves += 1
-            self._moved_until = self._clock() + timedelta(
-                seconds=min(LONGEST_WAIT, 2.0 ** min(self._moves, 20))
-            )
+            self._due.moved(self._clock())
         except (Unobservable, LedgerError) as problem:
             self.notices[loop] = (str(problem),)
             return Looked(loop, snapshot, tuple(done), str(problem))
         return Looked(loop, snapshot, tuple(done))
-
-    def _expect(self, loop: str, snapshot: Snapshot) -> None:
-        self._deadlines.pop(loop, None)
-        if (at := next_deadline(snapshot)) is not None:
-            self._deadlines[loop] = at
 
     def _observe(self, loop: str, rules: Loop) -> Snapshot:
         now = self._clock()
@@ -298,7 +292,7 @@ class RepositoryLoops:
             now=now,
             untaken={job: Untaken(self.view.labels_of(job), self.view.runners()) for job in late},
             proposing=self._thinker.busy(loop),
-            proposer_rests=self._rests.notice(snapshot, self._clock()) or self._scarce(),
+            proposer_rests=self._write_up.rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),
             asks=asks,
             elsewhere=self._elsewhere(loop) if asks else (),
@@ -335,34 +329,6 @@ class RepositoryLoops:
             self._refusals[action.commit if isinstance(action, Merge) else action.head] = str(refused)
             changed = True
         if changed:
-            self._figures.actions.labels(type(action).__name__).inc()
+            self._beside.figures.actions.labels(type(action).__name__).inc()
             log.info("acted", repository=self.name, loop=snapshot.loop, action=type(action).__name__)
         return changed and not isinstance(action, UpdateTracking)
-
-    def _open(self, loop: str, rules: Loop) -> None:
-        """Write up the proposals that have been made since the last look."""
-        while (thought := self._thinker.take(loop)) is not None:
-            self._write_up(thought, loop, rules)
-
-    def _write_up(self, thought: Thought, loop: str, rules: Loop) -> None:
-        """What a proposal has cost, then its pull request and its trace."""
-        snapshot = observe(self.view, loop, rules)
-        try:
-            if lines := self._lines(thought, snapshot):
-                self._actor.apply(Append(lines), snapshot)
-            outcome = "edit" if thought.edit is not None else "none"
-            self._figures.proposals.labels(rules.agent.proposer, outcome).inc()
-            self._figures.dollars.inc(thought.proposal.spend.money or 0.0)
-            if thought.edit is None:
-                self._rests.failed(thought, snapshot, self._clock())
-                return
-            self._rests.offered(loop)
-            self._actor.open_experiment(opening_of(thought, snapshot))
-            if traces := traces_of(thought):
-                self._actor.apply(KeepTraces(thought.number, traces), snapshot)
-        except (RateLimited, Unreachable, Moved):
-            self._thinker.put_back(loop, thought)  # it may be half open: the next look finishes it
-            raise
-
-    def _lines(self, thought: Thought, snapshot: Snapshot) -> tuple[AnyLine, ...]:
-        return lines_of(thought, snapshot, self._clock().astimezone(UTC).isoformat(timespec="seconds"))

@@ -28,7 +28,7 @@ class Actor:
     """
 
     def __init__(self, view: RepositoryView, clock: Callable[[], float] = time.monotonic) -> None:
-        self._view = view
+        self.view = view
         self._jobs = Jobs(view, clock)
         self._comments = Comments(view)
         self._standing = tracking.Standing(view)
@@ -43,11 +43,11 @@ class Actor:
             Refused: GitHub's rules keep a commit out of the branch.
             GitHubError: a request did not succeed.
         """
-        with self._view.lock:
+        with self.view.lock:
             try:
                 return self._apply(action, snapshot)
             except BaseException:
-                self._view.forget_all()
+                self.view.forget_all()
                 raise
 
     def tell_trouble(self, loop: str, why: str) -> bool:
@@ -56,7 +56,7 @@ class Actor:
         Raises:
             GitHubError: a request did not succeed.
         """
-        with self._view.lock:
+        with self.view.lock:
             return self._standing.trouble(loop, why)
 
     def tell_every_loop(self, why: str) -> bool:
@@ -65,7 +65,7 @@ class Actor:
         Raises:
             GitHubError: a request did not succeed.
         """
-        with self._view.lock:
+        with self.view.lock:
             return self._standing.trouble_everywhere(why)
 
     def open_experiment(self, opening: Opening) -> bool:
@@ -75,15 +75,15 @@ class Actor:
             Moved: the branch has moved while it was made.
             GitHubError: a request did not succeed.
         """
-        with self._view.lock:
+        with self.view.lock:
             try:
-                return experiments.open_experiment(self._view, opening)
+                return experiments.open_experiment(self.view, opening)
             except BaseException:
-                self._view.forget_all()
+                self.view.forget_all()
                 raise
 
     def _apply(self, action: do.Action, snapshot: Snapshot) -> bool:
-        view, loop = self._view, snapshot.loop
+        view, loop = self.view, snapshot.loop
         match action:
             case do.EnsureTracking():
                 return tracking.ensure(view, snapshot)
@@ -147,12 +147,12 @@ class Actor:
             request = before.request if before and before.request else action.request
             job = before.job if before else None
             reason = (job.trouble or job.conclusion) if job else ""
-            checks.cut_off(self._view, action.supersedes, request, reason)
+            checks.cut_off(self.view, action.supersedes, request, reason)
         return self._start(action.head, action.request)
 
     def _start(self, commit: str, request: Request) -> bool:
         """The check run first: a job that finds its attempt taken by another one measures nothing."""
-        check, made = checks.hold(self._view, commit, request)
+        check, made = checks.hold(self.view, commit, request)
         request = request.model_copy(update={"check_run": check.id})
         if made:
             self._jobs.start(request)
@@ -161,24 +161,24 @@ class Actor:
 
     def _publish(self, action: do.Publish, snapshot: Snapshot) -> bool:
         line = action.line
-        told, page = _told(snapshot.ledger, line), self._view.home().page
+        told, page = _told(snapshot.ledger, line), self.view.home().page
         report = Report(line, action.finding, told, action.held, action.log, page)
-        changed = action.check_run is not None and checks.publish(self._view, action.check_run, report)
+        changed = action.check_run is not None and checks.publish(self.view, action.check_run, report)
         marker = comment_marker(line.loop, line.experiment)
         changed |= self._comments.write(line.pull, marker, experiment_comment(report), action.fresh)
-        pull = experiments.pull_of(self._view, line.loop, line.experiment)
+        pull = experiments.pull_of(self.view, line.loop, line.experiment)
         if action.held is not None and pull is not None and pull.open:
-            changed |= experiments.relabel(self._view, pull, HELD.name)
+            changed |= experiments.relabel(self.view, pull, HELD.name)
         return changed
 
     def _close(self, action: do.Close, loop: str) -> bool:
         changed = False
-        pull = experiments.pull_of(self._view, loop, action.experiment)
+        pull = experiments.pull_of(self.view, loop, action.experiment)
         if action.say and pull is not None:
             marker = comment_marker(loop, action.experiment)
             body = closing_comment(loop, action.experiment, action.outcome, action.reason)
             changed = self._comments.write(pull.number, marker, body, fresh=False)
-        return experiments.close(self._view, loop, action.experiment, action.label) or changed
+        return experiments.close(self.view, loop, action.experiment, action.label) or changed
 
 
 def _told(lines: tuple[AnyLine, ...], line: VerdictLine) -> tuple[AnyLine, ...]:
