@@ -101,6 +101,13 @@ def test_the_file_may_be_deleted_while_it_is_in_use(tmp_path: Path, database: Da
     database.forget_deliveries(NOW)
 
 
+def test_a_damaged_database_is_not_ready(tmp_path: Path, database: Database) -> None:
+    """It used to be, since the question that was asked needed no file."""
+    database.close()
+    (tmp_path / "pawl.db").write_bytes(b"no database" * 1000)
+    assert not database.ready()
+
+
 def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -160,12 +160,13 @@ class Database:
                 connection.execute(insert(Blob), rows)
 
     def ready(self) -> bool:
-        """Whether the database answers."""
+        """Whether the database answers, and is one."""
         try:
             with self._engine.connect() as connection:
-                return connection.execute(select(1)).scalar() == 1
+                connection.execute(select(Delivery.guid).limit(1))
         except SQLAlchemyError:
             return False
+        return True
 
     def blobs(self, repository: str) -> BlobCache:
         """The cache of one repository's objects; no other repository's can be read through it."""
