@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks.figures import Figure
 from benchmarks.surfaces import Surface, bowl
-from pawl.core.config import SELECT, Loop, Metric
+from pawl.core.config import SELECT, Loop
+from pawl.core.config_parts import Metric
 from pawl.core.decision import Finding, Verdict, advance
 from pawl.core.digest import sha256
 from pawl.core.measurement import Arm, Calibration, Purpose, Request, RunFact, RunStatus, Stage

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from pawl.cli_runner import runner
+from pawl.commands.failing import fail
 
 app = typer.Typer(
     name="pawl",
@@ -49,6 +52,9 @@ LoopName = Annotated[str | None, typer.Option("--loop", help="Only this loop.")]
 Clone = Annotated[Path, typer.Argument(help="A clone of the repository.")]
 
 
+app.add_typer(runner, name="runner")
+
+
 def main() -> None:
     """Entry point: what the user must know is one sentence on standard error, never a traceback."""
     try:
@@ -57,12 +63,6 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
-
-
-def fail(message: object, code: int = 1) -> NoReturn:
-    """Say what went wrong and leave."""
-    typer.echo(f"pawl: {message}", err=True)
-    sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -378,101 +378,6 @@ def check(
     from pawl.commands.check import run_check
 
     sys.exit(run_check(path, loop, runs, as_json, repo))
-
-
-runner = typer.Typer(
-    help="Make this machine a self-hosted runner, walled off from what it runs.", no_args_is_help=True
-)
-app.add_typer(runner, name="runner")
-Repo = Annotated[str, typer.Option("--repo", help="OWNER/NAME")]
-Gpus = Annotated[
-    str, typer.Option(help="Indices like 0,1, each with a runner of its own; by default all there are.")
-]
-TokenFile = Annotated[
-    Path, typer.Option(help="Token that may register runners; a file of the supervisor's alone.")
-]
-Program = Annotated[Path, typer.Option(help="Where GitHub's runner program is unpacked.")]
-StateFolder = Annotated[Path, typer.Option("--state", help="Folder of the runners and the jobs' cache.")]
-RunnerUser = Annotated[str, typer.Option(help="User of GitHub's runner program.")]
-JobUser = Annotated[str, typer.Option(help="User of the jobs.")]
-AcceptPublic = Annotated[
-    bool, typer.Option("--accept-public", help="Serve a public repository all the same.")
-]
-
-
-@runner.command(name="up")
-def runner_up(
-    repo: Repo,
-    gpus: Gpus = "",
-    token_file: TokenFile = Path("/etc/pawl/runner-token"),
-    program: Program = Path("/var/lib/pawl-runner/program"),
-    state: StateFolder = Path("/var/lib/pawl-runner"),
-    runner_user: RunnerUser = "pawl-runner",
-    job_user: JobUser = "pawl-job",
-    label: Annotated[list[str] | None, typer.Option(help="Further label; give it several times.")] = None,
-    accept_public: AcceptPublic = False,
-    api: Annotated[str, typer.Option(help="PAWL_API")] = "",
-) -> None:
-    """Register a runner for each GPU, each for one job, again and again. A signal lets jobs end, another one ends them."""
-    import os
-
-    from pawl.commands.runner import Wish, up
-    from pawl.runner.errors import Unfit
-
-    users = runner_user, job_user
-    try:
-        sys.exit(
-            up(
-                Wish(repo, gpus, token_file, program, state, *users, tuple(label or ()), accept_public, api),
-                os.environ,
-            )
-        )
-    except Unfit as error:
-        fail(error)
-
-
-@runner.command(name="check")
-def runner_check(
-    repo: Repo,
-    gpus: Gpus = "",
-    token_file: TokenFile = Path("/etc/pawl/runner-token"),
-    program: Program = Path("/var/lib/pawl-runner/program"),
-    state: StateFolder = Path("/var/lib/pawl-runner"),
-    runner_user: RunnerUser = "pawl-runner",
-    job_user: JobUser = "pawl-job",
-    accept_public: AcceptPublic = False,
-    api: Annotated[str, typer.Option(help="PAWL_API")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
-    """Say whether this machine is fit to be a runner: driver, engine, clocks, disk, isolation. Changes nothing."""
-    import os
-
-    from pawl.commands.runner import Wish, check
-    from pawl.runner.errors import Unfit
-
-    users = runner_user, job_user
-    try:
-        sys.exit(
-            check(
-                Wish(repo, gpus, token_file, program, state, *users, (), accept_public, api),
-                os.environ,
-                as_json,
-            )
-        )
-    except Unfit as error:
-        fail(error)
-
-
-@runner.command(name="prune")
-def runner_prune(
-    state: StateFolder = Path("/var/lib/pawl-runner"),
-    days: Annotated[int, typer.Option(min=7, help="Keep what was used within so many days.")] = 14,
-) -> None:
-    """Remove setups and built images that no job has used for long. Runners may work meanwhile."""
-    from pawl.commands.runner import prune
-
-    for line in prune(state, days):
-        typer.echo(line)
 
 
 @app.command(hidden=True)

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from pawl.core.comparing import ALPHA, Comparison, compare
-from pawl.core.config import SELECT, Metric
+from pawl.core.config import SELECT
+from pawl.core.config_parts import Metric
 from pawl.core.measurement import Arm, RunFact, RunStatus, Stage
 
 METRIC = Metric(name="seconds", goal="minimize")

@@ -14,7 +14,7 @@ from test_core_world import assert_sound, gain, started, until
 
 from pawl.core import actions as act
 from pawl.core.asks import Ask, Level
-from pawl.core.config import Limits
+from pawl.core.config_parts import Limits
 from pawl.core.decide import Circumstances, decide
 from pawl.core.ledger import GENESIS, Measured, Outcome, OutcomeLine
 from pawl.core.policy import HoldReason, hold

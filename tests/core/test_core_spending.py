@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawl.core.config import Money
+from pawl.core.config_parts import Money
 from pawl.core.ledger import AnyLine, SpendLine
 from pawl.core.spending import Spending, cap_reached, day_of, month_of, spending_of, spent_since
 

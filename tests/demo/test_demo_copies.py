@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pawl.core.config import CONFIG_PATH, Metric
+from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import parse_config
+from pawl.core.config_parts import Metric
 from pawl.demo.results import results
 from pawl.demo.run import Terms, run_try
 from pawl.demo.screen import header, tell_end

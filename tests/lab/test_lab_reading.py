@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pawl.core.config import Artifact, Metric
+from pawl.core.config_parts import Artifact, Metric
 from pawl.lab import artifact
 from pawl.lab.output import HEAD_BYTES, TAIL_BYTES, Capture, last_complaint, one_line, plain, tail
 from pawl.lab.readings import evaluator_answer, printed_guards, printed_metric, strict_json

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawl.core.config import Agent, Money, Prices
+from pawl.core.config_parts import Agent, Money, Prices
 from pawl.meta.pricing import Tokens, cap_passed, estimate, price, prices_of
 from pawl.meta.proposer import Spent
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pawl.core.config import Limits, Loop, Metric
+from pawl.core.config import Loop
+from pawl.core.config_parts import Limits, Metric
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit, objections
 from pawl.meta.literals import dials, rewrite

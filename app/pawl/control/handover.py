@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, ValidationError
 
 from pawl.control.thinking import Thought
-from pawl.core.config import LoopName
+from pawl.core.config_values import LoopName
 from pawl.core.edit import MAX_BYTES, Edit
 from pawl.core.measurement import Sha, Strict
 from pawl.meta.atif import Trajectory

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist, fmean
 
-from pawl.core.config import SELECT, Metric
+from pawl.core.config import SELECT
+from pawl.core.config_parts import Metric
 from pawl.core.measurement import Arm, RunFact, RunStatus
 from pawl.core.noise import pooled, upper_sigma
 

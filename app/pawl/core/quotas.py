@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from pawl.core.config import Limits
+from pawl.core.config_parts import Limits
 from pawl.core.ledger import AnyLine, LateLine, Measured, Outcome, OutcomeLine
 from pawl.core.spending import day_of
 

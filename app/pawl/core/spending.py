@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pawl.core.config import Money
+from pawl.core.config_parts import Money
 from pawl.core.ledger import AnyLine, Outcome, OutcomeLine, SpendLine
 
 

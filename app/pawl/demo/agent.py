@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pawl.control.errors import SettingsError
 from pawl.control.means import read_means
-from pawl.core.config import Agent
+from pawl.core.config_parts import Agent
 from pawl.demo.town import DemoError
 from pawl.meta.means import Means
 

@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from pawl.core.calibration import calibration_of
-from pawl.core.config import SELECT, Metric
+from pawl.core.config import SELECT
+from pawl.core.config_parts import Metric
 from pawl.core.ledger import AnyLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
 
 

@@ -23,8 +23,9 @@ from rich.live import Live
 
 from pawl.commands.history import HistoryError, read_histories
 from pawl.commands.serve import log_as_json
-from pawl.core.config import CONFIG_PATH, Agent, Config, Loop
+from pawl.core.config import CONFIG_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
+from pawl.core.config_parts import Agent
 from pawl.core.digest import sha256
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Record, Request

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from pawl.core.config import Artifact
+from pawl.core.config_parts import Artifact
 from pawl.core.digest import sha256
 from pawl.lab.output import one_line
 from pawl.lab.readings import strict_json

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
-from pawl.core.config import Metric
+from pawl.core.config_parts import Metric
 from pawl.core.measurement import MAX_TASKS
 from pawl.lab.output import lines, one_line
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pawl.core.config import Metric
+from pawl.core.config_parts import Metric
 from pawl.core.digest import canonical_json
 from pawl.core.edit import Edit
 from pawl.core.ledger import VerdictLine

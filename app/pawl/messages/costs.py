@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pawl.core.config import Money
+from pawl.core.config_parts import Money
 from pawl.core.ledger import AnyLine, Outcome, OutcomeLine, SpendLine
 from pawl.core.spending import Spending, day_of, month_of, spending_of, spent_since
 from pawl.messages.figures import count, duration

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from pawl.core.config import SEAL, SELECT, Metric
+from pawl.core.config import SEAL, SELECT
+from pawl.core.config_parts import Metric
 from pawl.core.decision import Finding
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Arm, RunFact, Stage

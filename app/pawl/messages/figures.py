@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from statistics import fmean
 
-from pawl.core.config import SEAL, SELECT, Metric
+from pawl.core.config import SEAL, SELECT
+from pawl.core.config_parts import Metric
 from pawl.core.decision import Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Arm, RunFact, RunStatus, Stage

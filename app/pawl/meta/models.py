@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pawl.core.config import Agent
+from pawl.core.config_parts import Agent
 from pawl.meta.means import Means
 from pawl.meta.proposer import NoProposal
 

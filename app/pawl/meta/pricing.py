@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pawl.core.config import Agent, Money, Prices
+from pawl.core.config_parts import Agent, Money, Prices
 from pawl.meta.models import split_model
 from pawl.meta.proposer import Spent
 
