@@ -46,6 +46,8 @@ UNPACKED = {
     REQUEST_MEMBER: RECORD_LIMIT,
 }
 """Bytes of each member; a text takes up to twice its bytes as JSON, unless it is all escapes."""
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""As GitHub packs artifacts; LZMA's own header says how much memory it wants."""
 _KEY = re.compile(r"(?:baseline|candidate)/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -165,12 +167,14 @@ def _members(data: bytes, artifact: str, expected: tuple[list[str], ...]) -> dic
                     f"the artifact {artifact} holds {len(names)} files; exactly {wanted} is expected{more}"
                 )
             return {member.filename: _unpacked(archive, member) for member in archive.infolist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError):
-        # RuntimeError: encrypted; NotImplementedError: a way of packing that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError):
+        # RuntimeError: encrypted; NotImplementedError: packed otherwise; ValueError: a place before all bytes, a bad name.
         raise BadRecord(f"the artifact {artifact} is no zip that can be read") from None
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.compress_type not in PACKED:
+        raise NotImplementedError(f"packed by {member.compress_type}")
     limit = UNPACKED[member.filename]
     if member.file_size > limit:  # bounds what unpacks, however well it is packed
         raise BadRecord(f"{member.filename} would unpack to {member.file_size:,} bytes")
