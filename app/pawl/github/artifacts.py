@@ -123,7 +123,7 @@ def _download(
     client: Repository, job: int, name: str, limit: int, which: Callable[[Iterable[int]], int] = max
 ) -> bytes:
     """The artifact of a name; GitHub keeps one of each attempt of a workflow run, and `which` says whose it is."""
-    found = client.get(f"actions/runs/{job}/artifacts", name=name)["artifacts"]
+    found = client.pages(f"actions/runs/{job}/artifacts", "artifacts", name=name)
     mine = {int(item["id"]): item for item in found if item["name"] == name}
     if not mine:
         raise BadRecord(f"the job ended without the artifact {name}")
