@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from action.act_kit import Act, step_below
-from action.job_kit import Jobs, handover
+from action.job_kit import Jobs
 from action.stranger import LOOP, NAME, SECRETS, Stranger
 from pawl.core.decision import Verdict
 from pawl.core.ledger import CalibrationLine, IncidentLine, LostLine
