@@ -147,7 +147,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     @staticmethod
     def task_class(channel: Any, request: Any) -> Task:
         """What answers a request."""
-        return _BriefTask(channel, request) if channel.due else WSGITask(channel, request)
+        due, channel.due = channel.due, False  # once, whatever becomes of it: its sender may be gone by now
+        return _BriefTask(channel, request) if due else WSGITask(channel, request)
 
     def received(self, data: bytes) -> bool:
         """Take what was read, and answer what is complete and brief."""
@@ -163,7 +164,6 @@ class _BriefTask(Task):  # type: ignore[misc]
     def service(self) -> None:
         """Do so."""
         channel, request = self.channel, self.request
-        channel.due = False
         body = request.get_body_stream().read()
         channel.write_soon(
             channel.server.task_dispatcher.brief.answer(channel.addr[0], request.headers, body)
