@@ -44,6 +44,8 @@ def changed(**values: object) -> str:
         (packed({"record.json": "{"}), "no record"),
         (packed({"record.json": changed(extra=1)}), "extra"),
         (packed({"record.json": changed(seconds_total=1).replace("1}", "NaN}")}), "no record"),
+        (packed({"record.json": changed(seconds_total="1.0")}), "seconds_total"),
+        (packed({"record.json": changed(seconds_total=True)}), "seconds_total"),
         (packed({"record.json": "1" * (RECORD_LIMIT + 1)}), "unpack to 4,194,305 bytes"),
     ],
 )

@@ -112,7 +112,7 @@ def fetch_comparison(client: Repository, run: int) -> tuple[Request, Record]:
 
 def _parsed(kind: type[S], text: str, name: str, what: str) -> S:
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(text, strict=True)  # no number out of a text, and no 1 out of true
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
