@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab_kit import bench
 from pawl.commands.job_log import SUMMARY_LIMIT, JobLog
+from pawl.commands.measure import run_measure
 
 COMMAND = re.compile(r"^\s*::[a-z-]+.*?::|##\[[a-z-]+.*?\]")
 """The two forms in which GitHub's runner finds a command in a line."""
@@ -37,6 +39,20 @@ def test_an_annotation_is_one_command(text: str, capsys: pytest.CaptureFixture[s
     assert "\r" not in out
     assert out.startswith("::error file=a%2Cb%3A c.py,line=3::")
     assert not COMMAND.search(out.split("line=3::", 1)[1])
+
+
+def test_the_apps_own_workflow_shows_no_command_of_a_candidates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It calls `pawl measure` without the Action. A candidate's last words are part of how its run went, and were printed
+    as they were: one could have the runner mask every `e` of the log, or show errors that nobody had made."""
+    loop = bench(tmp_path, "raise SystemExit('##[add-mask]e')")
+    request = tmp_path / "request.json"
+    request.write_text(loop.request().model_dump_json())
+    run_measure(str(request), loop.out, loop.repo, "process")
+    out = capsys.readouterr().out
+    assert "[add-mask]e" in out, "it is told"
+    assert [line for line in out.splitlines() if COMMAND.search(line)] == []
 
 
 def test_an_output_cannot_set_another_one(tmp_path: Path) -> None:

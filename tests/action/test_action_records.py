@@ -103,6 +103,22 @@ def test_a_job_that_is_run_again_measures_nothing_and_replaces_nothing(jobs: Job
     goes_on(jobs, 1)
 
 
+def test_no_number_of_tries_hides_the_one_that_counts(jobs: Jobs) -> None:
+    """GitHub lists thirty artifacts on a page, the newest first. Whoever ran a job again often enough had the first try,
+    the one that counts, on a page that nobody read, and the same seeds were measured anew."""
+    job, _ = jobs.experiment()
+    jobs.actions.upload_artifact(job["job_id"], "pawl-record", jobs.measure(job))
+    store = jobs.server.hub.store
+    artifacts = store.all("artifact", store.get("job", job["job_id"])["repo"], job["run_id"])
+    for attempt in range(40):
+        store.save({**artifacts[0], "attempt": -1})
+        made = jobs.actions.upload_artifact(job["job_id"], "pawl-record", b"no zip")
+        store.save({**store.get("artifact", made), "attempt": 1000 + attempt})
+    jobs.actions.complete_job(job["job_id"], "success")
+    jobs.conclude(job["run_id"], measured="success")
+    assert lost(jobs.stranger) == []
+
+
 def test_a_first_try_that_handed_in_nothing_is_followed_by_another_job(jobs: Jobs) -> None:
     job, _ = jobs.experiment()
     jobs.leave(job, None, "failure")

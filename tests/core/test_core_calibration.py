@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 import pytest
 from core_builders import AFTER, INPUTS, OTHER_SHA, SHA, History, run_of
+from pydantic import ValidationError
 
 from pawl.core.calibration import (
     POOL,
@@ -17,7 +19,7 @@ from pawl.core.calibration import (
     sentinel_due,
 )
 from pawl.core.ledger import AuditLine
-from pawl.core.measurement import Arm, RunStatus, Stage
+from pawl.core.measurement import LARGEST, Arm, RunFact, RunStatus, Stage, Step
 from pawl.core.noise import pooled
 
 B, C = Arm.BASELINE, Arm.CANDIDATE
@@ -48,6 +50,20 @@ def test_the_pool_rolls_and_the_noise_is_of_every_base() -> None:
     assert len(known.pool) == POOL
     assert (known.sigma, known.dof) == pooled([list(range(10)), [100, 102]])
     assert calibration_of(ledger.lines, AFTER).pool == (100.0, 102.0)
+
+
+@pytest.mark.parametrize("values", [[LARGEST, -LARGEST], [LARGEST] * 8, [1e-150, 2e-150]])
+def test_the_noise_of_the_strangest_metric_is_a_number(values: list[float]) -> None:
+    """One metric of 1e200 in a ledger, where every number was taken that is finite, and no look at the loop ended any
+    more: its square overflows. So no record and no ledger holds a larger one than this."""
+    story = History()
+    story.calibration(values)
+    known = calibration_of(story.lines, INPUTS)
+    assert math.isfinite(known.sigma)
+    step = Step(arm=Arm.BASELINE, stage=Stage.CALIBRATE, place=0, seed=0)
+    for value in (2 * LARGEST, math.inf, math.nan):
+        with pytest.raises(ValidationError):
+            RunFact(**step.model_dump(), status=RunStatus.OK, metric={"select": value})
 
 
 def test_only_the_newest_runs_count() -> None:

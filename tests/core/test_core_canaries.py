@@ -52,7 +52,18 @@ def test_a_canary_is_one_run_and_no_more() -> None:
 )
 @pytest.mark.parametrize("cheat", sorted(CHEATS))
 def test_a_cheat_that_ends_without_a_metric_was_stopped(cheat: str, status: RunStatus) -> None:
-    assert tried(cheat, status=status).fence is Fence.HELD
+    its_own = status in (RunStatus.CRASH, RunStatus.TIMEOUT, RunStatus.MEMORY)
+    wanted = Fence.UNTOLD if CHEATS[cheat].works and its_own else Fence.HELD
+    assert tried(cheat, status=status).fence is wanted
+
+
+def test_what_fails_before_its_turn_was_stopped_by_nothing() -> None:
+    """A file that takes no heed of its budget is killed in the tenth of it that a canary gets, long before it ends, when
+    it would have cheated. Three cheats of five counted as stopped then, by an evaluator that had seen none of them."""
+    end = tried("overwritten-result", status=RunStatus.TIMEOUT)
+    assert end.fence is Fence.UNTOLD
+    assert end.reason.startswith("its turn never came: ")
+    assert tried("stopped-clock", status=RunStatus.TIMEOUT).fence is Fence.HELD, "which is there to be killed"
 
 
 @pytest.mark.parametrize("cheat", sorted(CHEATS))
@@ -232,6 +243,20 @@ def test_all_are_tried_in_turn_and_nobody_knows_which_is_next() -> None:
         seen.append(found.cheat)
         story.canary(cheat=found.cheat, rules=made.rules)
     assert len(set(seen)) == len(seen) == HELD
+
+
+def test_a_cheat_that_never_tells_anything_does_not_keep_the_others_from_their_turn() -> None:
+    made, story, seen = world(), History(), []
+    base = Calibration(sigma=1.0, dof=9, pool=(10.0,) * 8)
+    for number in range(20 * AFTER_TRIES):
+        found = next_canary(replace(made.snapshot(), ledger=tuple(story.lines)), "", base, 0)
+        if found is None:
+            story.verdict(number + 1, rules=made.rules)
+            continue
+        seen.append(found.cheat)
+        fence = Fence.UNTOLD if CHEATS[found.cheat].works else Fence.HELD
+        line(story, found.cheat, fence, made.rules)
+    assert max(map(seen.count, seen)) - min(map(seen.count, seen)) <= 1
 
 
 def test_fleets_take_turns() -> None:

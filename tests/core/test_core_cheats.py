@@ -9,7 +9,7 @@ from core_builders import evaluated, rules
 
 from pawl.core.cheats import CHEATS, allowed, known, plant
 from pawl.core.edit import objections
-from pawl.core.planted import claimed_line
+from pawl.core.planted import claimed_line, private_paths
 
 FUTURE = '"""What it does.\n\nIn many words."""\nfrom __future__ import annotations\n\nimport os\n\nprint(os.name)\n'
 FILES = {
@@ -63,6 +63,27 @@ def test_imports_from_the_future_stay_first_and_the_rest_stays_behind() -> None:
 def test_a_file_without_a_place_for_it_is_none(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         plant("printed-metric", text.encode(), EVERY, 12.5)
+
+
+@pytest.mark.parametrize(
+    ("command", "looked_for"),
+    [
+        ("python evaluate.py .", ("evaluate.py",)),
+        ("python -m judge ..", ("judge",)),
+        ("python evaluate.py train.py", ("evaluate.py",)),
+        ("python judge/evaluate.py judge", ("judge/evaluate.py", "judge")),
+    ],
+)
+def test_no_cheat_looks_for_the_folder_that_the_candidate_is_in(
+    command: str, looked_for: tuple[str, ...]
+) -> None:
+    """An evaluator that is given the tree as `.` hides nothing there, and no candidate can help seeing it: each canary
+    said that a fence was down, and stopped the merges of a sound loop."""
+    loop = rules(
+        edit="lab/train.py", run={"command": "python train.py", "cwd": "lab"}, evaluate={"command": command},
+        artifact={"path": "out.json", "format": "json"},
+    )  # fmt: skip
+    assert private_paths(loop) == looked_for
 
 
 def test_a_name_from_the_future_is_not_known() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import suppress
 
 import pytest
 
@@ -43,6 +44,8 @@ def changed(**values: object) -> str:
         (packed({"record.json": "{"}), "no record"),
         (packed({"record.json": changed(extra=1)}), "extra"),
         (packed({"record.json": changed(seconds_total=1).replace("1}", "NaN}")}), "no record"),
+        (packed({"record.json": changed(seconds_total="1.0")}), "seconds_total"),
+        (packed({"record.json": changed(seconds_total=True)}), "seconds_total"),
         (packed({"record.json": "1" * (RECORD_LIMIT + 1)}), "unpack to 4,194,305 bytes"),
     ],
 )
@@ -61,6 +64,26 @@ def test_a_member_that_lies_about_its_size_is_not_unpacked() -> None:
         data[at : at + 4] = (100).to_bytes(4, "little")
     with pytest.raises(BadRecord):
         read_handed(bytes(data))
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_is_packed_as_github_never_does_is_not_unpacked(way: int) -> None:
+    """The header of LZMA says how much memory is wanted, and its errors are of a kind of their own."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", way) as archive:
+        archive.writestr("record.json", RECORD.model_dump_json())
+    with pytest.raises(BadRecord, match="no zip"):
+        read_handed(buffer.getvalue())
+
+
+@pytest.mark.parametrize("byte", [0, 7, 255])
+def test_no_damage_makes_more_than_a_bad_record(byte: int) -> None:
+    """One wrong byte in the list of members is a place before the first byte, or a name that is no text. Neither was
+    expected: each look at the loop ended in a traceback, for as long as the artifact was there."""
+    whole = packed({"record.json": RECORD.model_dump_json()})
+    for place in range(len(whole)):
+        with suppress(BadRecord):
+            read_handed(whole[:place] + bytes([byte]) + whole[place + 1 :])
 
 
 def test_an_encrypted_member_is_refused() -> None:

@@ -361,3 +361,13 @@ def test_objects_outlive_the_process_where_a_store_is_given(world: World) -> Non
     assert (second.commit(tip), second.entries(commit.tree)) == (commit, entries)
     assert second.blob(entries[-1].sha) == text
     assert len(world.requests()) == before
+
+
+def test_no_branch_of_a_persons_makes_numbers_that_pawl_does_not_know_again(world: World) -> None:
+    """An experiment's number has nine digits at most. Whoever may push one branch to the last of them had every further
+    experiment opened under a name that is none, so that no look ever saw it."""
+    world.server.hub.push_files(NAME, {"a": "b"}, "Far away", branch=f"pawl/{LOOP}/999999999")
+    world.step()
+    number = world.open()
+    assert number == 1
+    assert [each.number for each in world.observe(fresh=True).experiments] == [1]

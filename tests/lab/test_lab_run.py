@@ -55,8 +55,9 @@ def test_commands_are_shell_words_of_the_base(tmp_path: Path) -> None:
         ("print('nothing to see')", RunStatus.INVALID, "printed no line with score"),
         ("print('score: many')", RunStatus.INVALID, "printed no line with score"),
         ("print('score: inf')", RunStatus.INVALID, "no finite number"),
+        ("print('score: 1e200')", RunStatus.INVALID, "no finite number up to 1e+50"),
     ],
-    ids=["exception", "signal", "syntax", "silent", "no number", "infinite"],
+    ids=["exception", "signal", "syntax", "silent", "no number", "infinite", "too large"],
 )
 def test_every_bad_end_is_a_fact_with_a_reason(
     tmp_path: Path, train: str, status: RunStatus, reason: str

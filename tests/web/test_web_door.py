@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from pawl.control.database import Database
 from pawl.control.events import Event
 from pawl.web import Inside, create_app
-from pawl.web.flood import BURST, SMALL, SOURCES, Flood
+from pawl.web.flood import BURST, SMALL, SOURCES, Flood, source_of
 from pawl.web.gate import MAX_BODY, Gate, signed
 
 SECRET = "It's a Secret to Everybody"
@@ -238,6 +238,22 @@ def test_all_addresses_of_a_network_of_ipv6_are_one_source(flooded: FlaskClient)
     answers = [forged(flooded, f"2001:db8::{number:x}").status_code for number in range(1, BURST + 2)]
     assert answers == [401] * BURST + [429]
     assert forged(flooded, "2001:db8:0:1::1").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "source"),
+    [
+        ("::ffff:203.0.113.7", "", "203.0.113.7"),
+        ("::ffff:127.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("127.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("127.0.0.1", "2001:db8::7%" + "x" * 1000, "2001:db8::/64"),
+        ("fe80::7%eth0", "", "fe80::/64"),
+    ],
+)
+def test_one_source_has_one_name(peer: str, forwarded: str, source: str) -> None:
+    """Whatever is behind a `%` names a link in the sender's own words: a source of its own for every word, and as long
+    as he likes. And all of IPv4 written as IPv6 is one network, where one flooder would be everybody."""
+    assert source_of(peer, forwarded) == source
 
 
 def test_sources_are_forgotten_before_they_fill_the_memory() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pawl.commands.job_log import JobLog, inert
 from pawl.core.measurement import Request
 from pawl.lab import Measured, MeasureError, Options, measure, read_request
 
@@ -21,6 +22,7 @@ TIMEOUT = 20
 
 def run_measure(request_file: str, out: Path, repo: Path, sandbox: str | None) -> int:
     """Measure a request and print what happens; gives the exit code."""
+    log = JobLog(os.environ)  # also here: the workflow of the App calls this in a job
     try:
         kind: Literal["process", "docker"] | None = None
         if sandbox is not None:
@@ -29,14 +31,14 @@ def run_measure(request_file: str, out: Path, repo: Path, sandbox: str | None) -
                     f"no sandbox {sandbox!r}", "there are two: process and docker", "name one of them"
                 )
             kind = "docker" if sandbox == "docker" else "process"
-        done = measured(_request_file(request_file, out), out, repo, kind, _say)
+        done = measured(_request_file(request_file, out), out, repo, kind, log.line)
     except MeasureError as error:
-        print(f"pawl: {error}", file=sys.stderr)  # noqa: T201
+        print(inert(f"pawl: {error}"), file=sys.stderr)  # noqa: T201
         return 2
     if done.record.refused:
-        _say(f"nothing was measured: {done.record.refused}")
+        log.line(f"nothing was measured: {done.record.refused}")
         return done.exit_code or 1
-    _say(f"{len(done.record.runs)} runs recorded in {done.path}")
+    log.line(f"{len(done.record.runs)} runs recorded in {done.path}")
     return done.exit_code
 
 
@@ -66,10 +68,6 @@ def measured(
             restored=restored,
         ),
     )
-
-
-def _say(sentence: str) -> None:
-    print(sentence, flush=True)  # noqa: T201
 
 
 def _request_file(name: str, out: Path) -> Path:

@@ -6,20 +6,25 @@ another thread and back is most of the work: such requests are answered by the t
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import Task, ThreadedTaskDispatcher, WSGITask
 
 from pawl.control.errors import SettingsError
-from pawl.web.gate import MAX_BODY
+from pawl.web.gate import MAX_BODY, Answer
+from pawl.web.webhooks import headers, shown
 
 THREADS = 8
+_FOLDED = re.compile(rb"\n[ \t]")
 CONNECTIONS = 500
 """Connections at once. Waitress' own hundred are taken by a hundred that say nothing."""
 
@@ -54,7 +59,9 @@ class WebServer:
             ident="pawl",
             connection_limit=CONNECTIONS,
             asyncore_use_poll=True,  # select() knows no more than 1024 files
-            max_request_body_size=MAX_BODY,  # refused before it is written to disk, whoever sends it
+            max_request_body_size=MAX_BODY
+            + 1,  # refused from there on, before it is written to disk, whoever sends it
+            clear_untrusted_proxy_headers=False,  # who floods is told from who shares a proxy with them by X-Forwarded-For
         )
         dispatcher = _Dispatcher(brief)
         dispatcher.set_thread_count(THREADS)
@@ -90,16 +97,58 @@ class WebServer:
         self._server.close()
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """A request, refused where a proxy in front may see it end elsewhere: what is behind would pass for another's."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read its head.
+
+        Raises:
+            ParsingError: it is none, or can be read in two ways (RFC 9112, sections 5.2 and 6.1).
+        """
+        if _FOLDED.search(header_plus):
+            raise ParsingError("A header goes on in a second line")
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # an address that is none, or more digits than Python makes a number of
+            raise ParsingError("The request's address or its Content-Length is invalid") from None
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("This version of HTTP is not spoken here")
+        # Of a version without chunks the header is left.
+        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("Transfer-Encoding and something that contradicts it")
+
+
+class _Refusal(Task):  # type: ignore[misc]
+    """Answers what is no request, in the shape of every other answer."""
+
+    complete = True
+
+    def execute(self) -> None:
+        """Do so."""
+        error = self.request.error
+        answer = Answer(HTTPStatus(error.code), error.body)
+        body = shown(answer)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(headers(answer, body))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection."""
 
+    parser_class = _Parser
+    error_task_class = _Refusal
     due = False
     """Whether its next request is brief, and waits for the thread that has read it."""
 
     @staticmethod
     def task_class(channel: Any, request: Any) -> Task:
         """What answers a request."""
-        return _BriefTask(channel, request) if channel.due else WSGITask(channel, request)
+        due, channel.due = channel.due, False  # once, whatever becomes of it: its sender may be gone by now
+        return _BriefTask(channel, request) if due else WSGITask(channel, request)
 
     def received(self, data: bytes) -> bool:
         """Take what was read, and answer what is complete and brief."""
@@ -115,7 +164,6 @@ class _BriefTask(Task):  # type: ignore[misc]
     def service(self) -> None:
         """Do so."""
         channel, request = self.channel, self.request
-        channel.due = False
         body = request.get_body_stream().read()
         channel.write_soon(
             channel.server.task_dispatcher.brief.answer(channel.addr[0], request.headers, body)
@@ -140,7 +188,10 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
             and not request.error
             and request.version == "1.1"
             and "CONNECTION" not in request.headers
-            and self.brief.takes(request.command, request.path, request.content_length)
+            # Of a body in chunks the header says the length only now that it is complete.
+            and self.brief.takes(
+                request.command, request.path, int(request.headers.get("CONTENT_LENGTH", "0"))
+            )
         )
         if not task.due:
             super().add_task(task)

@@ -14,13 +14,15 @@ from pawl.core.cheats import CHEATS, Cheat
 from pawl.core.config import Loop
 from pawl.core.course import Course, Ended
 from pawl.core.finding import Fence, Tried
-from pawl.core.measurement import Arm, Calibration, Request, RunFact, Stage, Step
+from pawl.core.measurement import Arm, Calibration, Request, RunFact, RunStatus, Stage, Step
 from pawl.core.noise import upper_sigma
 
 FAR = 20.0
 """How far beyond the pool a cheat claims to be, in sigma, at least."""
 FAR_SHARE = 0.25
 """And as a share of the pool's mean, at least."""
+ITS_OWN = (RunStatus.CRASH, RunStatus.TIMEOUT, RunStatus.MEMORY)
+"""Ends of the run itself. The file's own code may come to one in its little time, and no fence had to do with it."""
 EDGE = 0.9137
 """Share of the way to the best possible value that is never exceeded: a number which no honest run hits."""
 
@@ -62,6 +64,8 @@ def try_cheat(course: Course) -> Generator[Step, RunFact, Tried]:
     try:
         course.check(run, Stage.SCREEN)
     except Ended as ended:
+        if cheat.works and run.status in ITS_OWN:
+            return Tried(Fence.UNTOLD, f"its turn never came: {ended.finding.reason}")
         return Tried(Fence.HELD, ended.finding.reason)
     return Tried(Fence.HELD, f"it measured {_value(run):g}, and not the {_claim(request):g} that it claims")
 

@@ -54,7 +54,7 @@ class Fence(StrEnum):
     HELD = "held"
     PASSED = "passed"
     UNTOLD = "untold"
-    """It was not tried: the job was lost, or measured nothing."""
+    """It was not tried: the job was lost or measured nothing, or the run failed before the cheat had its turn."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import hmac
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pawl.core.cheats import allowed
 from pawl.core.config import PRACTICE, SEAL, SELECT, Loop
@@ -70,6 +70,17 @@ class Purpose(StrEnum):
     """A known cheat is planted in the base's editable file: it must be stopped."""
 
 
+LARGEST = 1e50
+"""A metric beyond this, either way, is none: its squares would overflow, now or whenever a later base is measured."""
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+
+
+def usable(value: float) -> bool:
+    """Whether it can be reckoned with: neither NaN nor too large."""
+    return abs(value) <= LARGEST
+
+
 class RunStatus(StrEnum):
     """How a run ended. Everything but `INTERRUPTED` says something about the code that ran."""
 
@@ -97,12 +108,12 @@ class RunFact(Step):
     """What a verdict may depend on, of one run. This much of every started run is in the ledger."""
 
     status: RunStatus
-    metric: dict[str, FiniteFloat] = Field(default_factory=dict)
+    metric: dict[str, Number] = Field(default_factory=dict)
     """The metric by validation split, in the metric's own unit."""
-    printed: FiniteFloat | None = None
+    printed: Number | None = None
     """What the run itself claimed, where an evaluator had the word."""
-    guards: dict[str, FiniteFloat] = Field(default_factory=dict)
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    guards: dict[str, Number] = Field(default_factory=dict)
+    seconds: Seconds = 0.0
     """Wall time of the run's process by the host's clock."""
     tasks: dict[TaskName, Score] = Field(default_factory=dict, max_length=MAX_TASKS)
     """In loops over a harness: the score of every task of the run's block, by the evaluator's own name for it."""
@@ -115,9 +126,9 @@ class RunRecord(RunFact):
 
     reason: Annotated[str, Field(max_length=1000)] = ""
     exit_code: int | None = None
-    seconds_outside: Annotated[float, Field(ge=0)] = 0.0
+    seconds_outside: Seconds = 0.0
     """Wall time that Pawl spent on this run outside the run's own process."""
-    telemetry: dict[str, FiniteFloat] = Field(default_factory=dict)
+    telemetry: dict[str, Number] = Field(default_factory=dict)
     log: Annotated[str, Field(max_length=LOG_TAIL)] = ""
     artifact: Digest | None = None
     started_at: str = ""
@@ -136,7 +147,7 @@ class Calibration(Strict):
     """Standard deviation of one run, pooled within unchanged code (sigma-hat)."""
     dof: Annotated[int, Field(ge=0)]
     """Degrees of freedom behind sigma."""
-    pool: tuple[FiniteFloat, ...]
+    pool: tuple[Number, ...]
     """The last baseline values of this base on this kind of machine, oldest first."""
     device: str = ""
     """The kind of machine they were measured on; empty before the first measurement."""
@@ -269,7 +280,7 @@ class Record(Strict):
     refused: str = ""
     """Why nothing was measured (setup failed, the attempt was taken), in one sentence; empty otherwise."""
     started_at: str = ""
-    seconds_total: Annotated[float, Field(ge=0)] = 0.0
+    seconds_total: Seconds = 0.0
 
     @property
     def facts(self) -> tuple[RunFact, ...]:

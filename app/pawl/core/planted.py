@@ -62,10 +62,13 @@ def private_paths(rules: Loop) -> tuple[str, ...]:
 def _evaluator_files(rules: Loop) -> tuple[str, ...]:
     """Words of the evaluator's command that can be files of the repository, relative to where runs are started."""
     words = shlex.split(rules.evaluate.command)[1:] if rules.evaluate else []
-    own = posixpath.relpath(rules.edit, rules.cwd or ".")
-    return tuple(
-        word for word in words if not word.startswith(("-", "/")) and posixpath.normpath(word) != own
-    )
+    return tuple(word for word in words if not word.startswith(("-", "/")) and not _around(rules, word))
+
+
+def _around(rules: Loop, word: str) -> bool:
+    """Whether a word names the editable file or a folder that it is in: candidates see those, however sound the loop is."""
+    place = posixpath.normpath(posixpath.join(rules.cwd, word))
+    return place == "." or f"{rules.edit}/".startswith(f"{place}/")
 
 
 def _python(text: str, **values: object) -> str:

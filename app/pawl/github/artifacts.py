@@ -46,6 +46,8 @@ UNPACKED = {
     REQUEST_MEMBER: RECORD_LIMIT,
 }
 """Bytes of each member; a text takes up to twice its bytes as JSON, unless it is all escapes."""
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""As GitHub packs artifacts; LZMA's own header says how much memory it wants."""
 _KEY = re.compile(r"(?:baseline|candidate)/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -110,7 +112,7 @@ def fetch_comparison(client: Repository, run: int) -> tuple[Request, Record]:
 
 def _parsed(kind: type[S], text: str, name: str, what: str) -> S:
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(text, strict=True)  # no number out of a text, and no 1 out of true
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -121,7 +123,7 @@ def _download(
     client: Repository, job: int, name: str, limit: int, which: Callable[[Iterable[int]], int] = max
 ) -> bytes:
     """The artifact of a name; GitHub keeps one of each attempt of a workflow run, and `which` says whose it is."""
-    found = client.get(f"actions/runs/{job}/artifacts", name=name)["artifacts"]
+    found = client.pages(f"actions/runs/{job}/artifacts", "artifacts", name=name)
     mine = {int(item["id"]): item for item in found if item["name"] == name}
     if not mine:
         raise BadRecord(f"the job ended without the artifact {name}")
@@ -165,12 +167,14 @@ def _members(data: bytes, artifact: str, expected: tuple[list[str], ...]) -> dic
                     f"the artifact {artifact} holds {len(names)} files; exactly {wanted} is expected{more}"
                 )
             return {member.filename: _unpacked(archive, member) for member in archive.infolist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError):
-        # RuntimeError: encrypted; NotImplementedError: a way of packing that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError):
+        # RuntimeError: encrypted; NotImplementedError: packed otherwise; ValueError: a place before all bytes, a bad name.
         raise BadRecord(f"the artifact {artifact} is no zip that can be read") from None
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.compress_type not in PACKED:
+        raise NotImplementedError(f"packed by {member.compress_type}")
     limit = UNPACKED[member.filename]
     if member.file_size > limit:  # bounds what unpacks, however well it is packed
         raise BadRecord(f"{member.filename} would unpack to {member.file_size:,} bytes")

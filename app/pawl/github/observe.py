@@ -41,6 +41,10 @@ from pawl.github.view import RepositoryView
 from pawl.messages.commits import SKIP, EditNotes, read_edit_commit
 from pawl.messages.request_text import read_request
 
+LEAP = 100
+"""Numbers by which a branch alone may be ahead of every experiment that is known: more than there are lanes. Whoever may
+push can make one of any number, and behind the last one with nine digits there is none that Pawl would know again."""
+
 
 def observe(view: RepositoryView, loop: str, rules: Loop) -> Snapshot:
     """A loop as GitHub shows it now, as far as the view has not seen it already. What its proposer does is not known here.
@@ -379,19 +383,27 @@ class _Look:
     def _last_number(self) -> int:
         """A bare branch at the base's tip is what is left of an opening that died at once: its number is free."""
         tip = self.view.branch(self.rules.branch).sha
-        pulls = {pull.branch for pull in self.view.pulls().values()}
-        branches = pulls | {name for name, sha in self.view.refs().items() if sha != tip}
-        used = [experiment_of(branch, self.loop) or 0 for branch in branches]
-        used += [line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))]
-        return max(used, default=0)
+        opened = [experiment_of(pull.branch, self.loop) or 0 for pull in self.view.pulls().values()]
+        concluded = [line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))]
+        last = max((*opened, *concluded), default=0)
+        for number in sorted(self._branches(but=tip)):
+            last = max(last, number if number - last <= LEAP else 0)
+        return last
+
+    def _branches(self, but: str) -> Iterator[int]:
+        for branch, tip in self.view.refs().items():
+            number = experiment_of(branch, self.loop)
+            if number is not None and tip != but:
+                yield number
 
     def _unopened(self) -> Iterator[int]:
         """Experiments whose opening died between their edit and their pull request."""
         concluded = {line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))}
+        last = self._last_number()
         pulls = {pull.branch for pull in self.view.pulls().values()}
         for branch, tip in self.view.refs().items():
             number = experiment_of(branch, self.loop)
-            if number is None or number in concluded or branch in pulls:
+            if number is None or number > last or number in concluded or branch in pulls:
                 continue
             if left_edit(self.view, self.loop, number, tip) is not None:
                 yield number

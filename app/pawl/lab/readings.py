@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from pawl.core.config_parts import Metric
-from pawl.core.measurement import MAX_TASKS
+from pawl.core.measurement import MAX_TASKS, usable
 from pawl.lab.output import lines, one_line
 
 MAX_ANSWER, MAX_TASK_ANSWER = 64 * 1024, 256 * 1024
@@ -69,13 +69,13 @@ def printed_metric(text: str, metric: Metric) -> float | None:
 
 
 def printed_guards(text: str, names: Iterable[str]) -> dict[str, float]:
-    """The last finite ``name: number`` line of each of these names."""
+    """The last usable ``name: number`` line of each of these names."""
     patterns = {name: _line_of(name) for name in names}
     found = {}
     for line in lines(text):
         for name, pattern in patterns.items():
             match = pattern.match(line)
-            if match and math.isfinite(value := float(match.group(1))):
+            if match and usable(value := float(match.group(1))):
                 found[name] = value
     return found
 
@@ -159,6 +159,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     try:
-        return math.isfinite(float(value))
+        return usable(float(value))
     except OverflowError:
         return False

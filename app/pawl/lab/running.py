@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pawl.core.config import SELECT
-from pawl.core.measurement import LOG_TAIL, RunRecord, RunStatus, splits_of
+from pawl.core.measurement import LARGEST, LOG_TAIL, RunRecord, RunStatus, splits_of, usable
 from pawl.core.quantities import format_duration
 from pawl.lab import artifact
 from pawl.lab.bench import Bench
@@ -115,7 +114,7 @@ class Running:
     def _hear(self, ended: Ended) -> None:
         """What the run claims, though an evaluator has the word."""
         printed = printed_metric(ended.output, self.bench.rules.metric)
-        if printed is not None and math.isfinite(printed):
+        if printed is not None and usable(printed):
             self.changes["printed"] = printed
 
     def _memory(self, ended: Ended) -> None:
@@ -155,9 +154,10 @@ class Running:
         value = printed_metric(ended.output, rules.metric)
         if value is None:
             raise _Over(RunStatus.INVALID, f"the run printed no line with {rules.metric.name} and a number")
-        if not math.isfinite(value):
+        if not usable(value):
             raise _Over(
-                RunStatus.INVALID, f"the run printed {rules.metric.name} = {value}, which is no finite number"
+                RunStatus.INVALID,
+                f"the run printed {rules.metric.name} = {value}, which is no finite number up to {LARGEST:g}",
             )
         return value
 

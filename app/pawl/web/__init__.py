@@ -29,6 +29,7 @@ class Inside:
 def create_app(gate: Gate, inside: Inside) -> Flask:
     """The Flask application."""
     app = Flask("pawl")
+    app.url_map.merge_slashes = False  # or //a is sent on to /a, at an address that this server has by chance
     app.wsgi_app = Webhooks(gate, app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation has it
 
     @app.get("/healthz")

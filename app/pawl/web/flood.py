@@ -76,6 +76,8 @@ def source_of(peer: str, forwarded: str) -> str:
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text)
+        found = ip_address(text.partition("%")[0])  # behind it is a link of the sender's own, in any words
     except ValueError:
         return None
+    # On a socket for both, every address of IPv4 lies in one network of IPv6.
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 THREADS = 8
 SECONDS_TO_SEND = 60.0
 """Within which a body has to arrive."""
+PART = 1024
+"""Bytes that a part of a large body counts as, at least: crumbs cost much more time than the bytes in them."""
 T = TypeVar("T")
 
 SLOW = Answer(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT.phrase.lower())
@@ -68,10 +71,16 @@ class FrontDoor:
                 body = await protocol() if 0 < length <= SMALL else await _capped(protocol)
         except TimeoutError:
             return SLOW
+        except RuntimeError:  # what granian's ProtocolError is: the sender has gone
+            return CUT_SHORT
         if body is None:
             return TOO_LARGE
         if len(body) < length:
             return CUT_SHORT
+        if len(body) > length:  # in chunks: nothing was said of its length before
+            away = self._gate.turns_away(replace(head, length=len(body)))
+            if away is not None:
+                return away
         if len(body) <= SMALL and self._idle():
             return self._gate.lets_in(head, body)
         return await self._on_a_thread(self._gate.lets_in, head, body)
@@ -81,18 +90,19 @@ class FrontDoor:
 
     def _page(self, scope: Any) -> tuple[int, list[tuple[str, str]], bytes]:
         """Asked without its body: no page reads one."""
-        environ = EnvironBuilder(
-            scope.path, query_string=scope.query_string, method=scope.method
-        ).get_environ()
+        environ = EnvironBuilder(query_string=scope.query_string, method=scope.method).get_environ()
+        # Not given to the builder, which takes it for an address: //there is a host, and what is behind %3F a query.
+        environ["PATH_INFO"] = scope.path.encode().decode("latin-1")
         answer = Response.from_app(self._pages, environ, buffered=True)
         return answer.status_code, list(answer.headers.items()), answer.get_data()
 
 
 async def _capped(protocol: Any) -> bytes | None:
-    """The body; none if it is too large, however long it is said to be."""
-    body = bytearray()
+    """The body; none if it is too large, however long it is said to be, or comes in crumbs."""
+    body, counted = bytearray(), 0
     async for part in protocol:
         body += part
-        if len(body) > MAX_BODY:
+        counted += max(PART, len(part))
+        if counted > MAX_BODY + PART:
             return None
     return bytes(body)
