@@ -44,7 +44,7 @@ def test_a_name_that_yaml_would_read_otherwise_is_quoted(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"metric": "a b: {"}, "is not allowed here"),
+        ({"metric": "val mse"}, "cannot be a metric's name.*`metric.pattern` finds it"),
         ({"goal": "sideways"}, "minimize"),
         ({"loop": "Main"}, "is not allowed here"),
         ({"loop": "ledger"}, "Pawl's own branches"),
@@ -79,6 +79,19 @@ def test_code_that_speaks_of_cuda_gets_a_gpu(tmp_path: Path) -> None:
     """Without `gpus` a run sees none, so autoresearch's own train.py would end at its first line of torch."""
     init(repository(tmp_path, code='device = torch.device("cuda")\n'), wishes())
     assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].run.gpus == 1
+
+
+def test_packages_that_a_repository_asks_for_are_offered_as_setup(tmp_path: Path) -> None:
+    """A run had none of them on a runner, and nothing in the file said where they would come from."""
+    (repository(tmp_path) / "requirements.txt").write_text("numpy\n")
+    init(tmp_path, wishes())
+    text = (tmp_path / CONFIG_PATH).read_text()
+    assert parse_config(text).loops["train"].setup is None
+    loop = parse_config(text.replace("# setup:", "setup:").replace("# inputs:", "inputs:")).loops["train"]
+    assert (loop.setup, loop.inputs) == (
+        "pip install -r ../requirements.txt",
+        ("my model/**", "requirements.txt"),
+    )
 
 
 def test_a_lone_script_that_prints_its_metric_needs_no_words(tmp_path: Path) -> None:
