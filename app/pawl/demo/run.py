@@ -80,7 +80,9 @@ def run_demo(loop: str, home: Path, terms: Terms) -> int:
     if loop == "nanogpt" and find_spec("torch") is None:
         raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
     plan = _plan(f"{OWNER}/{loop}", loop, _config(source / CONFIG_PATH), terms)
-    with Town(home / loop, terms.port).open() as town:
+    # An example's packages, torch among them, are installed beside Pawl.
+    own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with Town(home / loop, terms.port, own).open() as town:
         if not town.has(plan.name):
             town.publish(plan.name, source, f"The example {loop}, as it is before anybody has tuned it")
         return _run(town, plan)
