@@ -68,7 +68,7 @@ def main() -> None:
         extra = EXTRAS.get(command, "app")
         fail(
             f"`pawl {command}` needs the package {package}, which is not installed here. Install Pawl with what it "
-            f"takes: pip install '.[{extra}]' in its checkout"
+            f"takes: pip install '.[{extra}]' in a checkout of Pawl"
         )
 
 
