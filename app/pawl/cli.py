@@ -356,7 +356,12 @@ def init(
         str,
         typer.Option(help="For --mode action: where Pawl's Action is, like OWNER/pawl@COMMIT, 40 digits."),
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Write over what is there; the rules only where something is said of a loop."
+        ),
+    ] = False,
 ) -> None:
     """Write a configuration, a workflow and a program skeleton."""
     from pawl.commands.scaffold import init as write

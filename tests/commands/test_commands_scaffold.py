@@ -114,6 +114,19 @@ def test_a_loop_without_a_server_is_pinned_by_a_commit(tmp_path: Path) -> None:
     assert text.count(f"uses: {uses}") == 3
 
 
+def test_going_over_to_the_action_keeps_the_rules(tmp_path: Path) -> None:
+    """docs/action.md says that it takes `--force` and the other mode; that wrote an empty skeleton over people's rules."""
+    init(repository(tmp_path), wishes())
+    rules = (tmp_path / CONFIG_PATH).read_text().replace("budget: 5m", "budget: 7m")
+    (tmp_path / CONFIG_PATH).write_text(rules)
+    uses = f"someone/pawl@{'0a' * 20}"
+    assert init(tmp_path, Wishes(), force=True, uses=uses) == [tmp_path / WORKFLOW_PATH]
+    assert uses in (tmp_path / WORKFLOW_PATH).read_text()
+    assert (tmp_path / CONFIG_PATH).read_text() == rules
+    init(tmp_path, wishes(), force=True)
+    assert "budget: 5m" in (tmp_path / CONFIG_PATH).read_text()
+
+
 @pytest.mark.parametrize("uses", ["someone/pawl@v1", "someone/pawl", "./", "a/b@" + "0" * 40 + "\n  evil: 1"])
 def test_a_tag_that_could_be_moved_is_no_pin(tmp_path: Path, uses: str) -> None:
     with pytest.raises(LayoutError, match="names no Action by its commit"):
