@@ -20,6 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+EXTRAS = {"demo": "demo", "try": "demo", "hub": "demo", "runner": "runner"}
+"""The extra that a command needs, where that is not ``app``. What measures, or reads a clone, needs none."""
+
 Home = Annotated[
     Path, typer.Option(help="Folder that holds everything; run again with the same one to go on.")
 ]
@@ -63,6 +66,16 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "pawl"):
+            raise
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        extra = EXTRAS.get(command, "app")
+        fail(
+            f"`pawl {command}` needs the package {package}, which is not installed here. Install Pawl with what it "
+            f"takes: pip install '.[{extra}]' in a checkout of Pawl"
+        )
 
 
 @app.callback(invoke_without_command=True)
@@ -343,7 +356,12 @@ def init(
         str,
         typer.Option(help="For --mode action: where Pawl's Action is, like OWNER/pawl@COMMIT, 40 digits."),
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Write over what is there; the rules only where something is said of a loop."
+        ),
+    ] = False,
 ) -> None:
     """Write a configuration, a workflow and a program skeleton."""
     from pawl.commands.scaffold import init as write

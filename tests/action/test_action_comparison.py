@@ -121,6 +121,7 @@ def test_a_slower_version_is_told_and_a_gamed_benchmark_changes_nothing(
     assert measure.outputs["verdict"] == "worse"
     assert float(measure.outputs["baseline"]) == pytest.approx(1.0, abs=0.05)
     assert float(measure.outputs["metric"]) == pytest.approx(1.5, abs=0.05)
+    assert measure.outputs["effect"].endswith("higher (worse)")
     assert report.conclusion == "failure"
     (comment,) = repository.comments()
     assert "## 🔻 Worse: `seconds`" in comment

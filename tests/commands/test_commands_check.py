@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,14 @@ def test_a_folder_without_a_commit_is_told_so(tmp_path: Path, capsys: pytest.Cap
             "warning",
             "score/evaluate.py is not among the loop's inputs",
         ),
+        (
+            {
+                ".github/pawl.yml": LOOP + "    setup: pip install -r ../requirements.txt\n",
+                "requirements.txt": "numpy\n",
+            },
+            "warning",
+            'nor run the setup again. Add it: `inputs: ["loop/**", "requirements.txt"]`',
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_loop_is_said(
@@ -307,6 +316,18 @@ def test_a_base_without_a_metric_is_an_error(tmp_path: Path, capsys: pytest.Capt
     code, findings, _ = checked(path, capsys, runs=1)
     assert code == 1
     assert "printed no line with loss and a number" in levels(findings, "error")[0]
+    assert "Print `loss: 0.123`, or say how it is printed" in levels(findings, "error")[0]
+
+
+def test_a_base_without_a_package_is_told_where_packages_come_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`pawl` in front of PATH brings its own `python` along, which has nothing that a training script imports."""
+    path = clone(tmp_path / "r", {"loop/train.py": "import no_such_package\n"})
+    code, findings, _ = checked(path, capsys, runs=1)
+    assert code == 1
+    assert shutil.which("python") in levels(findings, "error")[0]
+    assert "write `setup: pip install -r requirements.txt`" in levels(findings, "error")[0]
 
 
 def test_the_text_says_what_was_found_and_what_it_costs(

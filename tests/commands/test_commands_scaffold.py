@@ -44,7 +44,7 @@ def test_a_name_that_yaml_would_read_otherwise_is_quoted(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"metric": "a b: {"}, "is not allowed here"),
+        ({"metric": "val mse"}, "cannot be a metric's name.*`metric.pattern` finds it"),
         ({"goal": "sideways"}, "minimize"),
         ({"loop": "Main"}, "is not allowed here"),
         ({"loop": "ledger"}, "Pawl's own branches"),
@@ -81,6 +81,19 @@ def test_code_that_speaks_of_cuda_gets_a_gpu(tmp_path: Path) -> None:
     assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].run.gpus == 1
 
 
+def test_packages_that_a_repository_asks_for_are_offered_as_setup(tmp_path: Path) -> None:
+    """A run had none of them on a runner, and nothing in the file said where they would come from."""
+    (repository(tmp_path) / "requirements.txt").write_text("numpy\n")
+    init(tmp_path, wishes())
+    text = (tmp_path / CONFIG_PATH).read_text()
+    assert parse_config(text).loops["train"].setup is None
+    loop = parse_config(text.replace("# setup:", "setup:").replace("# inputs:", "inputs:")).loops["train"]
+    assert (loop.setup, loop.inputs) == (
+        "pip install -r ../requirements.txt",
+        ("my model/**", "requirements.txt"),
+    )
+
+
 def test_a_lone_script_that_prints_its_metric_needs_no_words(tmp_path: Path) -> None:
     """Everything that has to be said can be read off the code."""
     (repository(tmp_path) / "my model" / "train.py").write_text('print(f"val_acc: {accuracy:.4f}")\n')
@@ -99,6 +112,19 @@ def test_a_loop_without_a_server_is_pinned_by_a_commit(tmp_path: Path) -> None:
     init(repository(tmp_path), wishes(), uses=uses)
     text = (tmp_path / ".github" / "workflows" / "pawl.yml").read_text()
     assert text.count(f"uses: {uses}") == 3
+
+
+def test_going_over_to_the_action_keeps_the_rules(tmp_path: Path) -> None:
+    """docs/action.md says that it takes `--force` and the other mode; that wrote an empty skeleton over people's rules."""
+    init(repository(tmp_path), wishes())
+    rules = (tmp_path / CONFIG_PATH).read_text().replace("budget: 5m", "budget: 7m")
+    (tmp_path / CONFIG_PATH).write_text(rules)
+    uses = f"someone/pawl@{'0a' * 20}"
+    assert init(tmp_path, Wishes(), force=True, uses=uses) == [tmp_path / WORKFLOW_PATH]
+    assert uses in (tmp_path / WORKFLOW_PATH).read_text()
+    assert (tmp_path / CONFIG_PATH).read_text() == rules
+    init(tmp_path, wishes(), force=True)
+    assert "budget: 5m" in (tmp_path / CONFIG_PATH).read_text()
 
 
 @pytest.mark.parametrize("uses", ["someone/pawl@v1", "someone/pawl", "./", "a/b@" + "0" * 40 + "\n  evil: 1"])

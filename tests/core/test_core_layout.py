@@ -63,6 +63,23 @@ def test_a_script_with_its_printed_metric() -> None:
     assert layout.program == "src/program.md"
 
 
+@pytest.mark.parametrize(
+    ("edit", "requirements", "setup", "inputs"),
+    [
+        ("train.py", "requirements.txt", "pip install -r requirements.txt", ()),
+        ("a /c/train.py", "a /c/requirements.txt", "pip install -r requirements.txt", ()),
+        ("a /c/train.py", "a /requirements.txt", "pip install -r ../requirements.txt", ("a /c/**", "a /requirements.txt")),
+        ("src/train.py", "requirements.txt", "pip install -r ../requirements.txt", ("src/**", "requirements.txt")),
+        ("src/train.py", "docs/requirements.txt", "", ()),
+    ],
+)  # fmt: skip
+def test_the_nearest_requirements_above_the_editable_file_are_found(
+    edit: str, requirements: str, setup: str, inputs: tuple[str, ...]
+) -> None:
+    layout = find(Files({edit: PRINTS, requirements: "numpy"}), Wishes(), "main")
+    assert (layout.setup, layout.inputs) == (setup, inputs)
+
+
 def test_where_nothing_is_found_examples_stand_in_their_place() -> None:
     layout = with_examples(find(Files({"README.md": ""}), Wishes(), "main"))
     assert (layout.edit, layout.metric, layout.goal) == ("train.py", "val_loss", "minimize")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,32 @@ def test_a_folder_that_cannot_be_and_a_port_in_use_are_said_in_a_sentence(tmp_pa
         port = int(town.server.url.rpartition(":")[2])
         with pytest.raises(DemoError, match=f"port {port} .*--port"):
             Town(tmp_path / "two", port)
+
+
+def test_runs_have_the_packages_of_the_users_own_python(tmp_path: Path) -> None:
+    """Pawl's own `python` came first, so that a script failed in `pawl try` which `pawl check` had just found usable."""
+    environment, repository = tmp_path / "environment", tmp_path / "repository"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "only_here.py").write_text("BASE = 2.0\n")
+    python = environment / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{environment}" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (repository / ".github").mkdir(parents=True)
+    (repository / CONFIG_PATH).write_text("loops: {a: {edit: a.py, metric: {name: m, goal: minimize}}}\n")
+    (repository / "program.md").write_text("Lower it.\n")
+    (repository / "a.py").write_text("import only_here\nSTEP = 0.5\nprint('m:', only_here.BASE + STEP)\n")
+    identity = ["-c", "user.name=r", "-c", "user.email=r@example.org"]
+    for words in (["init", "-qb", "main"], ["add", "--all"], [*identity, "commit", "-qm", "Begin"]):
+        subprocess.run(["git", "-C", str(repository), *words], check=True)
+    command = [sys.executable, "-m", "pawl", "try", str(repository), "--experiments", "1"]
+    done = subprocess.run(
+        [*command, "--home", str(tmp_path / "home")],
+        env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_results_that_cannot_be_written_are_said_before_the_run(tmp_path: Path) -> None:

@@ -14,16 +14,7 @@ from pawl.core.layout import Wishes
 
 ROOT = DOCS.parent
 SOURCE = ROOT / "app" / "pawl"
-PAGES = (
-    "quickstart.md",
-    "configuration.md",
-    "decision.md",
-    "troubleshooting.md",
-    "app.md",
-    "agents.md",
-    "github-assumptions.md",
-    "runner-hardening.md",
-)
+PAGES = ("../README.md", *sorted(page.name for page in DOCS.glob("*.md")))
 
 
 def _code() -> str:
@@ -48,10 +39,19 @@ def test_tables_are_those_of_the_code(heading: str) -> None:
     assert not re.search(r"\| *\|$", found.split("\n", 2)[2], re.MULTILINE), "a row has no words"
 
 
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name: str) -> None:
-    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", (DOCS / name).read_text(encoding="utf-8"))
-    assert [link for link in links if not (DOCS / link).exists()] == []
+    page = DOCS / name
+    links = re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8"))
+    found = [(page.parent / link if link else page, part) for link, part in links]
+    assert [to for to, _ in found if not to.exists()] == []
+    assert [(to, part) for to, part in found if part and part not in _headings(to)] == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -144,6 +144,12 @@ def test_a_sentence_of_plain_words_stays_one() -> None:
     assert prose("4 sealed runs repeat it") == "4 sealed runs repeat it"
 
 
+def test_a_command_in_a_sentence_is_one_piece_of_code() -> None:
+    """An answer said "`/pawl` try asks for a new one", which nobody could copy."""
+    assert prose("it is over; /pawl try asks for a new one") == "it is over; `/pawl try` asks for a new one"
+    assert prose("see /pawl") == "see `/pawl`"
+
+
 def test_a_long_text_is_cut_and_says_so() -> None:
     assert len(code("x" * 10_000_000)) == 202
     assert code("x" * 300).endswith("…`")

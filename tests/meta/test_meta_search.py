@@ -146,7 +146,7 @@ def test_it_gives_up_when_everything_near_was_tried() -> None:
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(NoProposal, match=r"pip install 'pawl\[search\]'"):
+    with pytest.raises(NoProposal, match=r"pip install '.\[search\]' in a checkout"):
         propose(context(number=8, tried=history(8)))
 
 

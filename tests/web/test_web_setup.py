@@ -202,6 +202,15 @@ def test_credentials_that_cannot_be_kept_are_printed_rather_than_lost(browser: B
     assert "PAWL_PRIVATE_KEY=" in browser.printed.getvalue()
 
 
+def test_where_credentials_could_not_be_kept_no_app_is_registered(tmp_path: Path, hub: HubServer) -> None:
+    """The container's folder was another user's: it offered the form, and told of that when GitHub had made the App."""
+    (tmp_path / "data").touch()
+    place = Place("127.0.0.1", 0, hub.api_url, "")
+    with pytest.raises(SettingsError, match=r"data/pawl-app.json \(PAWL_CREDENTIALS\) could not be written"):
+        register(Registration(place, tmp_path / "data" / "pawl-app.json"), lambda: True)
+    assert not register(Registration(place, tmp_path / "new" / "pawl-app.json"), lambda: True)
+
+
 def test_a_kept_file_is_never_overwritten(tmp_path: Path, hub: HubServer) -> None:
     path = tmp_path / "app.json"
     keep_credentials(path, Credentials(1, "key", "secret"))

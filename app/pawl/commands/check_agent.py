@@ -130,7 +130,8 @@ class AgentCheck:
         agent = self.rules.agent
         if find_spec("pydantic_ai") is None:
             yield self._remark(
-                "warning", "the proposer llm needs more packages; install them with: pip install 'pawl[llm]'"
+                "warning",
+                "the proposer llm needs more packages; install them with: pip install '.[llm]' in a checkout of Pawl",
             )
         try:
             key_for(agent, self.means)

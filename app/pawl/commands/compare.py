@@ -8,6 +8,7 @@ from pawl.core.comparing import Compared, Comparison, compare
 from pawl.core.decision import Calibrated, OutOfOrder, advance
 from pawl.core.measurement import Purpose, Record, Request
 from pawl.messages.comparison import comparison_comment, comparison_marker
+from pawl.messages.figures import effect_words
 
 
 def measure_both(step: ActionStep) -> int:
@@ -95,13 +96,12 @@ def _must_be_of(request: Request, step: ActionStep, pull: PullRequest) -> None:
 
 
 def _tell(step: ActionStep, request: Request, compared: Compared) -> None:
+    metric = request.rules.metric
     step.log.output(
         verdict=compared.comparison.value,
         baseline=compared.baseline,
         metric=compared.candidate,
-        effect=compared.effect,
+        effect="" if compared.effect is None else effect_words(metric, compared.effect),
         pull_request=request.number,
     )
-    step.log.line(
-        f"{request.rules.metric.name}: {compared.comparison}{': ' + compared.reason if compared.reason else ''}"
-    )
+    step.log.line(f"{metric.name}: {compared.comparison}{': ' + compared.reason if compared.reason else ''}")

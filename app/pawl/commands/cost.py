@@ -227,5 +227,24 @@ def measure_cost(
         said = failed[-1].reason or f"it ended as {failed[-1].status}"
         log = "\n".join(failed[-1].log.strip().splitlines()[-LOG_LINES:])
         share = f"{len(failed)} of {len(record.runs)} baseline runs failed"
-        return Tried(cost, f"{share}, so nothing can be compared with the base: {said}", log)
+        return Tried(
+            cost, f"{share}, so nothing can be compared with the base: {said}{_mend(rules, said)}", log
+        )
     return Tried(cost)
+
+
+def _mend(rules: Loop, said: str) -> str:
+    """What to do about the two mistakes that nearly everybody makes at first; empty for all others."""
+    if "ModuleNotFoundError" in said:
+        if rules.run.image:
+            return f". A run has the packages of the image {rules.run.image} and those that `setup` installs"
+        return (
+            f". A run has the packages of the `python` on PATH, here {shutil.which('python') or 'none'}, and those that "
+            "`setup` installs: put your environment first on PATH, or write `setup: pip install -r requirements.txt`"
+        )
+    if "printed no line with" in said:
+        name = rules.metric.name
+        if rules.metric.pattern:
+            return ", as metric.pattern looks for it: compare it with what the run printed"
+        return f". Print `{name}: 0.123`, or say how it is printed, as in `pattern: '{name} is ([0-9.e+-]+)'`, in `metric`"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import threading
@@ -130,10 +131,17 @@ def register(registration: Registration, ended: Callable[[], bool]) -> bool:
     """Serve `/setup` until the App is registered; whether it is.
 
     Raises:
-        SettingsError: it cannot listen there, or the file is there already.
+        SettingsError: it cannot listen there, or the file is there already or could not be written.
     """
-    if registration.file.exists() and not registration.show:
+    file = registration.file.absolute()
+    if file.exists() and not registration.show:
         raise SettingsError(f"{registration.file} is there already; remove it to register another App")
+    folder = next(folder for folder in file.parents if folder.exists())
+    if not registration.show and not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{file} (PAWL_CREDENTIALS) could not be written, and GitHub hands an App's credentials over once: let user "
+            f"{os.getuid()} write in {folder}, name another file, or start with --print-credentials"
+        )
     server = SetupServer(registration)
     server.start()
     elsewhere = f"On another machine it is\n\n    {server.public}\n" if server.public else ""

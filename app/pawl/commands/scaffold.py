@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pawl.core.config import CONFIG_PATH
+from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
 from pawl.core.layout import LayoutError, Wishes, recognise
-from pawl.messages.scaffold import files
+from pawl.messages.scaffold import any_workflow, files
 
 MAIN = ("refs/heads/main", "refs/remotes/origin/main")
 
@@ -38,6 +38,8 @@ class Folder:
 def init(repository: Path, wishes: Wishes, force: bool = False, uses: str = "") -> list[Path]:
     """Write the files; those that are there already are kept unless `force`.
 
+    Rules that are there are kept in any case where nothing is said of a loop: then it is the workflow that is wanted.
+
     Args:
         repository: its top folder.
         wishes: what the user said of the loop.
@@ -48,9 +50,13 @@ def init(repository: Path, wishes: Wishes, force: bool = False, uses: str = "") 
         LayoutError: nothing could be found out, or there is nothing to write, or it cannot be written.
     """
     _must_be_top(repository, wishes.edit or "train.py")
-    layout = recognise(Folder(repository), wishes, _branch(repository))
+    if (repository / CONFIG_PATH).is_file() and wishes == Wishes(labels=wishes.labels):
+        wanted = {WORKFLOW_PATH: any_workflow(wishes.labels, uses)}
+    else:
+        layout = recognise(Folder(repository), wishes, _branch(repository))
+        wanted = files(layout, wishes.labels, (repository / layout.program).is_file(), uses)
     written: list[Path] = []
-    for name, text in files(layout, wishes.labels, (repository / layout.program).is_file(), uses).items():
+    for name, text in wanted.items():
         path = repository / name
         if path.exists() and not force:
             continue

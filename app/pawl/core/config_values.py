@@ -88,4 +88,5 @@ FleetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
 RunnerLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LaneCount = Annotated[int, Field(ge=1, le=64)]
 HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
-MetricName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$")]
+METRIC_NAME = r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$"
+MetricName = Annotated[str, Field(pattern=METRIC_NAME)]

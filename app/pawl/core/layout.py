@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol
+
+from pawl.core.config_values import METRIC_NAME
 
 AUTORESEARCH = frozenset({"prepare.py", "train.py", "program.md"})
 """The files of karpathy/autoresearch."""
@@ -68,6 +72,8 @@ class Layout:
     gpus: int = 0
     command: str = ""
     """How a run is started, where that is not by ``python`` and the editable file."""
+    requirements: str = ""
+    """pip's requirements file nearest above the editable file, from the top of the repository."""
     unknown: tuple[str, ...] = ()
     """Keys of the configuration that hold examples, for a person to replace."""
 
@@ -75,6 +81,21 @@ class Layout:
     def program(self) -> str:
         """Where the program belongs: beside the editable file."""
         return str(PurePosixPath(self.edit).parent / "program.md")
+
+    @property
+    def setup(self) -> str:
+        """The line of shell that installs the requirements from where commands start; empty where there are none."""
+        if not self.requirements:
+            return ""
+        folder = str(PurePosixPath(self.edit).parent)
+        return f"pip install -r {shlex.quote(posixpath.relpath(self.requirements, folder))}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a measurement depends on, where the requirements lie outside of the editable file's folder."""
+        folder = PurePosixPath(self.edit).parent
+        above = self.requirements and PurePosixPath(self.requirements).parent != folder
+        return (f"{folder}/**", self.requirements) if above else ()
 
 
 def find(tree: Tree, wishes: Wishes, branch: str) -> Layout:
@@ -96,6 +117,7 @@ def find(tree: Tree, wishes: Wishes, branch: str) -> Layout:
         goal=wishes.goal or layout.goal or goal_of(metric),
         branch=branch,
         gpus=int("cuda" in text),  # a run sees a GPU only if it asks for one
+        requirements=_requirements(tree.paths, layout.edit),
     )
 
 
@@ -114,7 +136,18 @@ def recognise(tree: Tree, wishes: Wishes, branch: str) -> Layout:
         raise LayoutError(f"{layout.edit} is no file here; the editable file must exist")
     if not layout.metric or not layout.goal:
         raise LayoutError("say what is measured: --metric NAME --goal minimize (or maximize)")
+    if not re.fullmatch(METRIC_NAME, layout.metric):
+        raise LayoutError(
+            f"{layout.metric!r} cannot be a metric's name, which has letters, digits and _ . / -, 64 at most, and starts "
+            "with a letter. Name it otherwise; where the run prints it in other words, `metric.pattern` finds it"
+        )
     return layout
+
+
+def _requirements(paths: Collection[str], edit: str) -> str:
+    """The requirements file beside the editable file, or nearest above it; empty where there is none."""
+    folders = PurePosixPath(edit).parents if edit else ()
+    return next((path for folder in folders if (path := str(folder / "requirements.txt")) in paths), "")
 
 
 def with_examples(layout: Layout) -> Layout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,6 +121,17 @@ class LoopCheck:
                         f"{self.rules.cwd or 'the top of the repository'}, with committed files only",
                         *keys,
                     )
+                elif not matches(path, rules.input_globs):
+                    globs = rules.input_globs if rules.inputs is None else rules.inputs
+                    effect = "void what was measured before"
+                    if keys[-1] == "setup":
+                        effect += ", nor run the setup again"
+                    yield self._remark(
+                        "warning",
+                        f"{path} is not among the loop's inputs: a change to it would not {effect}. Add it: "
+                        f"`inputs: {json.dumps([*globs, path], ensure_ascii=False)}`",
+                        *keys,
+                    )
 
     def _files(self, command: str) -> Iterator[str]:
         """Words of a command that name files of the repository, as paths from its top."""
@@ -166,13 +178,6 @@ class LoopCheck:
         for path in self._files(evaluate.command):
             if path not in paths:
                 continue
-            if not matches(path, rules.input_globs):
-                yield self._remark(
-                    "warning",
-                    f"{path} is not among the loop's inputs: a change to it would not void what was measured before. Add "
-                    "it to `inputs`",
-                    "inputs",
-                )
             if path.endswith(".py") and _imports(self.checkout.file(path) or b"", rules.edit):
                 yield Remark(
                     "warning",

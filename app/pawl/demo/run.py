@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -80,7 +81,9 @@ def run_demo(loop: str, home: Path, terms: Terms) -> int:
     if loop == "nanogpt" and find_spec("torch") is None:
         raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
     plan = _plan(f"{OWNER}/{loop}", loop, _config(source / CONFIG_PATH), terms)
-    with Town(home / loop, terms.port).open() as town:
+    # An example's packages, torch among them, are installed beside Pawl.
+    own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with Town(home / loop, terms.port, own).open() as town:
         if not town.has(plan.name):
             town.publish(plan.name, source, f"The example {loop}, as it is before anybody has tuned it")
         return _run(town, plan)
@@ -122,12 +125,15 @@ def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> in
                 f"{path} has changed since its copy was made, and the copy goes on as it was. "
                 f"To start from what is there now: rm -r {shlex.quote(str(town.home))}"
             )
-        code = _run(town, plan)
-        result = f"result/{loop}"
-        if town.take_home(plan.name, since, branch, result):
+
+        def fetching() -> str:
+            result = f"result/{loop}"
+            if not town.take_home(plan.name, since, branch, result):
+                return ""
             fetch = ["git", "-C", str(path), "fetch", str(town.git_folder(plan.name)), f"{result}:{result}"]
-            print(f"take it home   {shlex.join(fetch)}")  # noqa: T201
-        return code
+            return shlex.join(fetch)
+
+        return _run(town, plan, fetching)
 
 
 def _plan(name: str, loop: str, config: Config, terms: Terms) -> Plan:
@@ -185,8 +191,14 @@ def _config(path: Path) -> Config:
         raise DemoError(f"the configuration cannot be used:\n{error}") from None
 
 
-def _run(town: Town, plan: Plan) -> int:
-    """Bring the loop forward until its experiments are concluded, and show it meanwhile."""
+def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
+    """Bring the loop forward until its experiments are concluded, and show it meanwhile.
+
+    Args:
+        town: where it runs.
+        plan: what to run.
+        fetching: the command that takes the result home, once there is one; empty where there is none.
+    """
     rules = plan.rules
     agent = rules.agent.model_dump(mode="json", exclude_defaults=True)
     town.configure(plan.name, plan.loop, plan.terms.experiments, rules.branch, agent)
@@ -215,6 +227,7 @@ def _run(town: Town, plan: Plan) -> int:
                 time.sleep(REFRESH)
     except KeyboardInterrupt:
         console.print("stopped; run the same command again to go on")
+        _tell_fetch(console, fetching())
         return 130
     found = watch.results(pages)
     tell_end(console, found, pages, _check_commands(town, plan) if found.experiments else "")
@@ -222,12 +235,18 @@ def _run(town: Town, plan: Plan) -> int:
         plan.terms.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     for notice in watch.notices():
         console.print(notice, markup=False, highlight=False, soft_wrap=True)
+    _tell_fetch(console, fetching())  # before the wait: who leaves the pages up must see it, too
     if console.is_terminal and sys.stdin.isatty():
         console.print("the pages stay up until you press Ctrl-C")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
         console.print()  # what comes next must not follow the terminal's ^C
     return 0 if watch.complete() else 1
+
+
+def _tell_fetch(console: Console, command: str) -> None:
+    if command:
+        console.print(f"take it home   {command}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_commands(town: Town, plan: Plan) -> str:

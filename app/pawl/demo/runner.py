@@ -51,11 +51,11 @@ class LocalRunner:
     Args:
         hub: whose jobs to take.
         home: folder for clones and records.
-        python: the interpreter that has Pawl; its folder comes first on the jobs' PATH.
+        path: the jobs' PATH, on which runs find their `python`.
     """
 
-    def __init__(self, hub: Hub, home: Path, name: str = "local", python: str = sys.executable) -> None:
-        self._hub, self._home, self._name, self._python = hub, home, name, python
+    def __init__(self, hub: Hub, home: Path, path: str, name: str = "local") -> None:
+        self._hub, self._home, self._path, self._name = hub, home, path, name
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runner", daemon=True)
         self.running: Running | None = None
@@ -123,7 +123,7 @@ class LocalRunner:
         request = out / "request.json"
         request.write_text(job["inputs"]["request"], encoding="utf-8")
         self.running = Running(job["inputs"].get("title", ""), out, job["inputs"]["request"])
-        command = [self._python, "-m", "pawl", "measure", "--request", str(request), "--out", str(out)]
+        command = [sys.executable, "-m", "pawl", "measure", "--request", str(request), "--out", str(out)]
         with (out / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "--repo", str(clone)],
@@ -164,7 +164,7 @@ class LocalRunner:
         }
         return {
             **kept,
-            "PATH": os.pathsep.join([str(Path(self._python).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": self._path,
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_API_URL": job["api_url"],

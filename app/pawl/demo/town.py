@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import os
 import shutil
 import socket
 import sqlite3
@@ -45,12 +46,13 @@ class Town:
     Args:
         home: the folder; a new one, or one that was a town before.
         port: of the local GitHub; 0 for a free one.
+        path: on which runs find their `python`; by default this process's own PATH.
 
     Raises:
         DemoError: the folder or the port cannot be used.
     """
 
-    def __init__(self, home: Path, port: int = 0) -> None:
+    def __init__(self, home: Path, port: int = 0, path: str | None = None) -> None:
         self.home = home = home.absolute()
         _free(port)
         try:
@@ -59,7 +61,7 @@ class Town:
         except (OSError, sqlite3.Error) as error:
             raise DemoError(f"{home} cannot be used: {error}; name another folder with --home") from None
         self.server = HubServer(self.hub, port=port)
-        self.runner = LocalRunner(self.hub, home / "runner")
+        self.runner = LocalRunner(self.hub, home / "runner", path or os.environ.get("PATH", os.defpath))
         self.app: AppServer | None = None
         self.token = ""
 

@@ -62,7 +62,7 @@ class Forbidden(GitHubError):
     """The credentials are wrong, or do not reach this far (401, 403)."""
 
     hint = (
-        "Check the App's id and private key, and that the installation has accepted the permissions "
+        "Check the App's id and private key, or the token, and that the installation has accepted the permissions "
         "Pawl needs (its page under Settings, GitHub Apps)"
     )
 

@@ -26,6 +26,8 @@ _WORD = re.compile(r"[(\"']?[+-]?[^\W_](?:[^\W_]|[.,%+='-])*[)\"',.;:?!]*|[=+-]"
 # Made of harmless characters, and still linked by GitHub: www.…, commit names, GH-12, PROJECT-12.
 _LINKED = re.compile(r"www\.|[0-9a-f]{7,}|[a-z]+-\d", re.IGNORECASE)
 _FIRST = re.compile(r"[\"'(]?[^\W\d_]|\d+$")
+_BETWEEN = re.compile(r"(?<!/pawl) ")
+"""Where a sentence is cut into words. A command of Pawl's is one, so that it can be copied as it stands."""
 
 # GitHub honours these anywhere in a commit message: docs, "Skipping workflow runs".
 _SKIPPED = re.compile(r"\[\s*((?:skip|no|ci|actions)\s+(?:ci|skip|actions))\s*\]", re.IGNORECASE)
@@ -65,7 +67,7 @@ def code(text: str, limit: int = INLINE_LIMIT) -> Safe:
 def prose(text: str, limit: int = 600) -> Safe:
     """A sentence: plain words stay words, every word that could mean something to GitHub becomes inline code."""
     out: list[str] = []
-    for word in one_line(text, limit).replace("|", "¦").split(" "):
+    for word in _BETWEEN.split(one_line(text, limit).replace("|", "¦")):
         plain = _WORD.fullmatch(word) and not _LINKED.search(word) and (out or _FIRST.match(word))
         out.append(word if plain or not word else _span(word))
     return Safe(" ".join(out))

@@ -40,10 +40,19 @@ def files(layout: Layout, labels: tuple[str, ...], existing_program: bool, uses:
         parse_config(config)
     except ConfigError as error:
         raise LayoutError("; ".join(problem.message for problem in error.problems)) from None
-    written = {CONFIG_PATH: config, WORKFLOW_PATH: loop_workflow(uses, labels) if uses else workflow(labels)}
+    written = {CONFIG_PATH: config, WORKFLOW_PATH: any_workflow(labels, uses)}
     if not existing_program:
         written[layout.program] = _environment().get_template("program.md.j2").render(layout=layout)
     return written
+
+
+def any_workflow(labels: tuple[str, ...], uses: str) -> str:
+    """The workflow of loops without a server where `uses` names the Action, and else the one that an App starts.
+
+    Raises:
+        LayoutError: as the two below.
+    """
+    return loop_workflow(uses, labels) if uses else workflow(labels)
 
 
 def workflow(labels: tuple[str, ...] = ("self-hosted",)) -> str:

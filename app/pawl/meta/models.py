@@ -69,7 +69,7 @@ def connect(agent: Agent, means: Means, timeout: float) -> tuple[Model, Any]:
         import httpx2
     except ImportError:
         raise NoProposal(
-            "the proposer llm needs more packages; install them with: pip install 'pawl[llm]'"
+            "the proposer llm needs more packages; install them with: pip install '.[llm]' in a checkout of Pawl"
         ) from None
     # No redirect: the key goes to this address or nowhere. A proxy of the environment is for other machines than this one.
     host = urlsplit(address).hostname or ""

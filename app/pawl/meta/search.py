@@ -202,7 +202,9 @@ def _tpe(
     try:
         import optuna  # takes most of a second, which nobody else should pay
     except ImportError:
-        raise NoProposal("search needs Optuna; install it with: pip install 'pawl[search]'") from None
+        raise NoProposal(
+            "search needs Optuna; install it with: pip install '.[search]' in a checkout of Pawl"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     by_name = {dial.name: dial for dial in turnable}
     ranges: dict[str, Any] = {}
