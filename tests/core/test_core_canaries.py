@@ -255,7 +255,7 @@ def test_a_cheat_that_never_tells_anything_does_not_keep_the_others_from_their_t
             continue
         seen.append(found.cheat)
         fence = Fence.UNTOLD if CHEATS[found.cheat].works else Fence.HELD
-        line(story, found.cheat, fence, made.rules)
+        story.canary(fence, cheat=found.cheat, rules=made.rules)
     assert max(map(seen.count, seen)) - min(map(seen.count, seen)) <= 1
 
 
