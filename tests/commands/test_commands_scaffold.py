@@ -70,6 +70,13 @@ def test_below_the_top_it_says_where_to_go(tmp_path: Path) -> None:
     assert not (below / ".github").exists()
 
 
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """It was a traceback, or made the folder."""
+    with pytest.raises(LayoutError, match="nowhere is no folder"):
+        init(tmp_path / "nowhere", wishes())
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_without_main_keeps_go_to_the_branch_that_is_checked_out(tmp_path: Path) -> None:
     init(repository(tmp_path, "master"), wishes())
     assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].branch == "master"

@@ -49,6 +49,10 @@ def init(repository: Path, wishes: Wishes, force: bool = False, uses: str = "") 
     Raises:
         LayoutError: nothing could be found out, or there is nothing to write, or it cannot be written.
     """
+    if not repository.is_dir():
+        raise LayoutError(
+            f"{repository} is no folder; give that of your repository, or go there and leave it out"
+        )
     _must_be_top(repository, wishes.edit or "train.py")
     if (repository / CONFIG_PATH).is_file() and wishes == Wishes(labels=wishes.labels):
         wanted = {WORKFLOW_PATH: any_workflow(wishes.labels, uses)}

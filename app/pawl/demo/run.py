@@ -207,6 +207,8 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
     town.runner.start()
     town.start_app(plan.name, means_here(os.environ, rules.agent))
     watch = Watch(town, plan)
+    watch.read()
+    finished = watch.complete()
     console = Console()
     if not console.is_terminal:
         console.width = 140  # a log or a pipe is as wide as it needs to be
@@ -235,6 +237,10 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
         plan.terms.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
     for notice in watch.notices():
         console.print(notice, markup=False, highlight=False, soft_wrap=True)
+    if finished:
+        console.print(
+            "nothing was left to do; --experiments with more goes on, --home with a new folder begins anew"
+        )
     _tell_fetch(console, fetching())  # before the wait: who leaves the pages up must see it, too
     if console.is_terminal and sys.stdin.isatty():
         console.print("the pages stay up until you press Ctrl-C")
@@ -280,7 +286,7 @@ class Watch:
 
     def over(self) -> bool:
         """Whether there has been nothing to do for a while: all experiments concluded, or no way forward."""
-        self._read()
+        self.read()
         town = self._town
         idle = town.runner.running is None and town.at_rest() and town.hub.wait_idle(0)
         done = (
@@ -298,7 +304,8 @@ class Watch:
         """Whether as many experiments are over as were asked for."""
         return len(self._ended()) >= self._plan.terms.experiments
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Look at the ledger."""
         commit = self._town.ledger_commit(self._plan.name)
         if commit == self._commit:
             return
