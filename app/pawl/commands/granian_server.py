@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 from granian import _granian
@@ -35,10 +37,13 @@ class GranianServer:
         self.address = f"http://{host}:{self.port}"
         self._loop = asyncio.new_event_loop()
         self._server: Any = None
+        self._others = set[int]()
+        """Threads that were there before granian's."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
+        self._others = foreign_threads()
         self._thread.start()
 
     def stop(self) -> None:
@@ -46,6 +51,7 @@ class GranianServer:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop)
             self._thread.join(SECONDS_TO_STOP + 5)
+            self._wait_for_its_threads()
         else:
             self._listening.close()
         self._application.close()
@@ -53,6 +59,12 @@ class GranianServer:
     def _stop(self) -> None:
         if self._server is not None:
             self._server.stop()
+
+    def _wait_for_its_threads(self) -> None:
+        """Granian's own are not Python's, and end a moment later. One that is alive when Python ends aborts the process."""
+        until = time.monotonic() + SECONDS_TO_STOP
+        while foreign_threads() - self._others and time.monotonic() < until:
+            time.sleep(0.005)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -76,3 +88,12 @@ class _Embedded(Server):
     def _init_shared_socket(self) -> None:
         holder: Any = _granian.SocketHolder
         self._ssp, self._shd = None, holder(self.listening.detach(), False, CONNECTIONS)
+
+
+def foreign_threads() -> set[int]:
+    """Threads of this process that Python has not started; none where the system does not list them."""
+    try:
+        every = {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
+    except OSError:
+        return set()
+    return every - {thread.native_id for thread in threading.enumerate()}
