@@ -83,6 +83,18 @@ def test_somebody_who_may_merges_a_keep_under_review(held: World) -> None:
     assert outcome.by == "ada"
     (told,) = answers(held, number)
     assert "as soon as nothing stands in its way" in told
+    (comment,) = (body for body in held.comments(number) if body.startswith("<!-- pawl:"))
+    assert "**Now:** merged as" in comment
+    assert "by `ada`" in comment
+    assert "held" not in comment, "it used to say so for ever"
+
+
+def test_a_keep_that_a_person_closes_is_told_as_closed(held: World) -> None:
+    number = held.pull(1)["number"]
+    held.api("PATCH", f"/pulls/{number}", {"state": "closed"})
+    assert held.settle().once().outcomes() == {1: "closed"}
+    (comment,) = (body for body in held.comments(number) if body.startswith("<!-- pawl:"))
+    assert "**Now:** closed" in comment
 
 
 def test_somebody_who_may_not_is_told_so_once(held: World) -> None:

@@ -268,6 +268,8 @@ class RepositoryLoops:
                 self.notices[loop] = next((a.notices for a in actions if isinstance(a, UpdateTracking)), ())
                 changed = False
                 for action in actions:
+                    if changed and isinstance(action, UpdateTracking):
+                        continue  # another round follows, and tells more
                     if self._apply(action, snapshot):
                         changed = True
                         done.append(action)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pawl.core.asks import Ask, Verb
 from pawl.core.decision import Fence, Finding
-from pawl.core.ledger import AnyLine, Outcome, VerdictLine
+from pawl.core.ledger import AnyLine, Outcome, OutcomeLine, VerdictLine
 from pawl.core.measurement import Request
 from pawl.core.policy import Hold
 
@@ -127,6 +127,8 @@ class Publish(Action):
     """Why a keep is not merged now; none if nothing holds it."""
     log: str = ""
     """Tail of the last candidate run's log."""
+    outcome: OutcomeLine | None = None
+    """What has become of it, where the ledger does not say so yet."""
 
 
 @dataclass(frozen=True)

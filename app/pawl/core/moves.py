@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pawl.core.actions import (
     Action,
@@ -235,7 +236,7 @@ class Moves:
         outcome = Outcome(self.states[experiment.number].value)
         if experiment.branch_exists:
             self.now.append(DeleteBranch(experiment.number))
-        self.draft.add(
+        ended: OutcomeLine = self.draft.add(
             OutcomeLine,
             f"outcome:{experiment.number}",
             experiment=experiment.number,
@@ -243,7 +244,23 @@ class Moves:
             commit=experiment.merge_commit or None,
             by=self.snapshot.asked_by(experiment.number) or experiment.ended_by,
         )
+        self._tell_end(experiment, ended)
         self.urgent = self.urgent or outcome is not Outcome.CLOSED
+
+    def _tell_end(self, experiment: Experiment, ended: OutcomeLine) -> None:
+        """Let the comment say what became of a verdict, where that is not what it has announced."""
+        number = experiment.number
+        just_judged = [each for each in self.now if isinstance(each, Publish) and each.experiment == number]
+        for publish in just_judged:
+            self.now[self.now.index(publish)] = replace(publish, outcome=ended)
+        line = self.snapshot.verdict_of(experiment)
+        if line is None or just_judged:
+            return
+        kept = line.verdict is Verdict.KEEP and line.rules.merge != "shadow"
+        if ended.outcome in (Outcome.MERGED, Outcome.OVERRIDDEN) or (
+            kept and ended.outcome is Outcome.CLOSED
+        ):
+            self.now.append(Publish(number, line, None, None, fresh=False, outcome=ended))
 
     def orphaned(self, orphan: Orphan) -> None:
         """A job on a head that somebody replaced: it is stopped, and what it ran is counted."""

@@ -161,7 +161,8 @@ class Actor:
 
     def _publish(self, action: do.Publish, snapshot: Snapshot) -> bool:
         line = action.line
-        told, page = _told(snapshot.ledger, line), self.view.home().page
+        known = snapshot.ledger if action.outcome is None else (*snapshot.ledger, action.outcome)
+        told, page = _told(known, line), self.view.home().page
         report = Report(line, action.finding, told, action.held, action.log, page)
         changed = action.check_run is not None and checks.publish(self.view, action.check_run, report)
         marker = comment_marker(line.loop, line.experiment)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pawl.core.digest import sha256
 from pawl.github.errors import NotFound
 from pawl.github.view import RepositoryView
@@ -30,15 +32,15 @@ class Comments:
         if pull not in self._written and (not fresh or pull in self._begun):
             self._find(pull, marker)
         if pull in self._written:
-            comment, known = self._written[pull]
-            if known == digest:
+            if self._written[pull][1] == digest:
                 return False
-            try:
+            # Not known any more until it is answered: an edit that raised may have had its effect, and is looked for.
+            comment, _ = self._written.pop(pull)
+            self._begun.add(pull)
+            with suppress(NotFound):  # somebody deleted it
                 self._view.client.patch(f"issues/comments/{comment}", {"body": body})
                 self._written[pull] = (comment, digest)
                 return True
-            except NotFound:  # somebody deleted it
-                del self._written[pull]
         self._begun.add(pull)
         made = self._view.client.post(f"issues/{pull}/comments", {"body": body})
         self._written[pull] = (made["id"], digest)
