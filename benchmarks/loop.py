@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from benchmarks.figures import Figure
-from pawl.commands.serve import log_as_json
+from pawl.commands.logs import log_as_json
 from pawl.core.ledger import LEDGER_BRANCH, AnyLine, OutcomeLine, VerdictLine, parse_lines
 from pawl.core.measurement import Stage
 from pawl.demo.runner import Stint

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pawl.commands import serve as serving
 from pawl.commands.claim import claimed
+from pawl.commands.logs import log_as_json
 from pawl.control.errors import SettingsError
 from pawl.control.settings import Settings, read_settings
 
@@ -64,6 +65,10 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ({"PAWL_PORT": "http"}, "PAWL_PORT must be a number"),
         ({"PAWL_PORT": "70000"}, "PAWL_PORT must be between 0 and 65535"),
         ({"PAWL_PORT": "-1"}, "PAWL_PORT must be between"),
+        (
+            {"PAWL_DATABASE": "/var/lib/pawl.db"},
+            "PAWL_DATABASE must be an SQLAlchemy address like sqlite:////",
+        ),
         ({"PAWL_SERVER": "apache"}, "PAWL_SERVER must be one of waitress, granian, not 'apache'"),
         ({"PAWL_TIMER": "soon"}, "PAWL_TIMER must be a number"),
         ({"PAWL_TIMER": "0"}, "PAWL_TIMER must be between 1"),
@@ -145,7 +150,7 @@ def test_what_libraries_log_is_json_like_every_other_line() -> None:
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     try:
-        serving.log_as_json(stream)
+        log_as_json(stream)
         try:
             raise ValueError("broken")
         except ValueError:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
-from structlog.typing import Processor
 
 from pawl.commands.claim import claimed
+from pawl.commands.logs import log_as_json
 from pawl.commands.register import Registration, register, unregistered
 from pawl.commands.server import WebServer
 from pawl.control.app import PawlApp
@@ -96,7 +95,7 @@ def _granian(app: PawlApp) -> Server:
         from pawl.commands.granian_server import GranianServer
     except ImportError:
         raise SettingsError(
-            "PAWL_SERVER is granian, which is not installed; install 'pawl[granian]', or leave PAWL_SERVER out"
+            "PAWL_SERVER is granian, which is not installed: install '.[granian]' in a checkout of Pawl, or leave it out"
         ) from None
     gate, pages = front_door(app)
     return GranianServer(
@@ -139,8 +138,8 @@ def serve(settings: Settings, ended: threading.Event) -> None:
         raise SettingsError(str(error)) from None
     except SQLAlchemyError as error:
         raise SettingsError(
-            f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}. It is an inbox and a cache: "
-            "a file that is damaged may be removed"
+            f"the database PAWL_DATABASE cannot be used: {str(error).splitlines()[0]}. Is its folder there, and may "
+            "this user write to it? It is an inbox and a cache: a file that is damaged may be removed"
         ) from None
     except ImportError as error:
         raise SettingsError(
@@ -158,24 +157,3 @@ def serve(settings: Settings, ended: threading.Event) -> None:
         log.info("serving", address=server.address, api=settings.api)
         ended.wait()
         server.stop()
-
-
-def log_as_json(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
-    """Logs as JSON lines, with fixed keys; what libraries have to say is no other."""
-    shared: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.format_exc_info,
-    ]
-    lines = structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(stream)
-    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, lines])
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    structlog.configure(
-        processors=[*shared, lines],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
-    )

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from pawl.commands.serve import log_as_json
+from pawl.commands.logs import log_as_json
 from pawl.control.desk import Desk, OrderBook
 from pawl.control.errors import SettingsError
 from pawl.control.handover import BadProposal, read_handover

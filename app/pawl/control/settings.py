@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from pawl.control.credentials import Credentials, read_credentials
 from pawl.control.errors import SettingsError
 from pawl.control.means import read_means
@@ -18,6 +21,7 @@ N = TypeVar("N", int, float)
 Server = Literal["waitress", "granian"]
 
 API = "https://api.github.com"
+DATABASE = "sqlite:///pawl.db"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Settings:
     private_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
     api: str = API
-    database: str = "sqlite:///pawl.db"
+    database: str = DATABASE
     host: str = "127.0.0.1"
     port: int = 8080
     server: Server = "waitress"
@@ -68,6 +72,8 @@ class Place:
     api: str
     public_address: str
     """Where GitHub reaches it; empty if nobody has said."""
+    server: Server = "waitress"
+    database: str = DATABASE
 
 
 def credentials_file(environment: Mapping[str, str]) -> Path:
@@ -87,6 +93,8 @@ def read_place(environment: Mapping[str, str], **given: object) -> Place:
         port=_number("PAWL_PORT", value("port", "PAWL_PORT", "8080"), int, most=65535),
         api=api_address(value("api", "PAWL_API", API)),
         public_address=environment.get("PAWL_PUBLIC_ADDRESS", "").rstrip("/"),
+        server=_server(value("server", "PAWL_SERVER", "waitress")),
+        database=_database(value("database", "PAWL_DATABASE", DATABASE)),
     )
 
 
@@ -110,10 +118,10 @@ def read_settings(environment: Mapping[str, str], **given: object) -> Settings:
         private_key=kept.private_key,
         webhook_secret=kept.webhook_secret,
         api=place.api,
-        database=value("database", "PAWL_DATABASE", "sqlite:///pawl.db"),
+        database=place.database,
         host=place.host,
         port=place.port,
-        server=_server(value("server", "PAWL_SERVER", "waitress")),
+        server=place.server,
         timer=_number("PAWL_TIMER", value("timer", "PAWL_TIMER", "300"), float, least=1, most=86400),
         seconds_between_writes=seconds_between_writes(environment),
         means=read_means(environment),
@@ -151,6 +159,16 @@ def _server(text: str) -> Server:
         if server == text:
             return server
     raise SettingsError(f"PAWL_SERVER must be one of {', '.join(known)}, not {text!r}")
+
+
+def _database(text: str) -> str:
+    try:
+        make_url(text)
+    except (ArgumentError, ValueError):
+        raise SettingsError(
+            f"PAWL_DATABASE must be an SQLAlchemy address like sqlite:////var/lib/pawl/pawl.db, not {text!r}"
+        ) from None
+    return text
 
 
 def _private_key(environment: Mapping[str, str], given: Mapping[str, object]) -> str:

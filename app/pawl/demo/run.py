@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pawl.commands.history import HistoryError, read_histories
-from pawl.commands.serve import log_as_json
+from pawl.commands.logs import log_as_json
 from pawl.core.config import CONFIG_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.config_parts import Agent
