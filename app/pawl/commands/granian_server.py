@@ -1,4 +1,4 @@
-"""An RSGI application on granian, in an event loop on a thread of this process: for who gets more deliveries than most."""
+"""An RSGI application on granian, in an event loop on a thread of this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from granian.server.embed import Server
 
 from pawl.commands.server import CONNECTIONS, listen
 
-SECONDS_TO_STOP = 5
+SECONDS_TO_START, SECONDS_TO_STOP = 10, 5
 
 
 class GranianServer:
@@ -39,12 +39,14 @@ class GranianServer:
         self._server: Any = None
         self._others = set[int]()
         """Threads that were there before granian's."""
+        self._begun = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
         self._others = foreign_threads()
         self._thread.start()
+        self._begun.wait(SECONDS_TO_START)
 
     def stop(self) -> None:
         """Answer what is being asked, and nothing more."""
@@ -77,7 +79,11 @@ class GranianServer:
         )  # fmt: skip
         self._server.workers_kill_timeout = SECONDS_TO_STOP
         self._server.listening = self._listening
-        await self._server.serve()
+        serving = asyncio.create_task(self._server.serve())
+        for _ in range(2):  # its own turn, and that of the task which it leaves the connections to
+            await asyncio.sleep(0)
+        self._begun.set()
+        await serving
 
 
 class _Embedded(Server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -103,11 +104,13 @@ def knock(peer: str, sent: Any, names: Sequence[str], length: int) -> Knock:
     return Knock(peer, forwarded, signature, event, delivery, length)
 
 
+@lru_cache(64)
 def shown(answer: Answer) -> bytes:
     """The body of an answer."""
     return (json.dumps({"message": answer.message}) + "\n").encode()
 
 
+@lru_cache(64)
 def headers(answer: Answer, body: bytes) -> list[tuple[str, str]]:
     """The headers of an answer with its body."""
     kind = ("Content-Type", "application/json"), ("Content-Length", str(len(body)))
