@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from pawl.control.credentials import Credentials, read_credentials
 from pawl.control.errors import SettingsError
 from pawl.control.means import read_means
@@ -162,6 +159,10 @@ def _server(text: str) -> Server:
 
 
 def _database(text: str) -> str:
+    # Here, since a machine that runs jobs reads settings too, and has no database.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         make_url(text)
     except (ArgumentError, ValueError):
