@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -127,3 +129,11 @@ def test_a_public_repository_is_refused_before_anything_is_registered(hub_server
 def test_a_missing_token_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(Unfit, match="Put the token there"):
         up(Wish("octo/aim", token_file=tmp_path / "none"), os.environ)
+
+
+def test_a_runners_commands_need_nothing_of_a_servers() -> None:
+    """The image of a runner has none of it; a settings module that asked for SQLAlchemy kept it from starting."""
+    servers = ("alembic", "flask", "granian", "prometheus_client", "sqlalchemy", "structlog", "waitress")
+    code = f"import sys; sys.modules.update(dict.fromkeys({servers!r})); import pawl.commands.runner"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
