@@ -14,9 +14,8 @@ from statistics import median
 
 from action import run as first_step
 from benchmarks.figures import Figure
-from benchmarks.overhead import make_repository
-from pawl.core.config_file import parse_config
-from pawl.core.measurement import Calibration, Purpose, Record, Request
+from benchmarks.overhead import make_repository, pool_request
+from pawl.core.measurement import Record, Request
 
 ROUNDS = 5
 LIMIT = 5.0
@@ -63,19 +62,7 @@ def _beginning(place: Path, image: str) -> float:
     config = CONFIG.format(clock=CLOCK, image=f", image: {image}" if image else "")
     repo = place / (image.replace(":", "-").replace("/", "-") or "process")
     commit = make_repository(repo, config)
-    request = Request(
-        repository="bench/bench",
-        loop="nothing",
-        rules=parse_config(config).loops["nothing"],
-        purpose=Purpose.POOL,
-        number=1,
-        base=commit,
-        inputs="0" * 64,
-        baseline=commit,
-        seeds=(1,),
-        calibration=Calibration(sigma=0, dof=0, pool=()),
-        runs_wanted=1,
-    )
+    request = pool_request(config, commit, 1)
     return median(_job(request, repo, place) for _ in range(ROUNDS))
 
 

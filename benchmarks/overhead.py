@@ -33,19 +33,7 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
         repo = Path(folder) / "repo"
         commit = make_repository(repo, CONFIG)
-        request = Request(
-            repository="bench/bench",
-            loop="nothing",
-            rules=parse_config(CONFIG).loops["nothing"],
-            purpose=Purpose.POOL,
-            number=1,
-            base=commit,
-            inputs="0" * 64,
-            baseline=commit,
-            seeds=tuple(range(RUNS)),
-            calibration=Calibration(sigma=0, dof=0, pool=()),
-            runs_wanted=RUNS,
-        )
+        request = pool_request(CONFIG, commit, RUNS)
         _job(request, repo, Path(folder) / "warm-up")
         start = time.perf_counter()
         record = _job(request, repo, Path(folder) / "out")
@@ -72,6 +60,23 @@ def measure() -> list[Figure]:
 
 def _job(request: Request, repo: Path, out: Path) -> Record:
     return measure_request(request, Options(out=out, repo=repo, cache=out.parent / "cache")).record
+
+
+def pool_request(config: str, commit: str, runs: int) -> Request:
+    """A request for so many runs of unchanged code."""
+    return Request(
+        repository="bench/bench",
+        loop="nothing",
+        rules=parse_config(config).loops["nothing"],
+        purpose=Purpose.POOL,
+        number=1,
+        base=commit,
+        inputs="0" * 64,
+        baseline=commit,
+        seeds=tuple(range(runs)),
+        calibration=Calibration(sigma=0, dof=0, pool=()),
+        runs_wanted=runs,
+    )
 
 
 def make_repository(folder: Path, config: str) -> str:

@@ -11,6 +11,12 @@ import structlog
 pytest_plugins = ["hub_fixture"]
 
 
+@pytest.fixture
+def quiet() -> None:
+    """Nothing is logged that is no disaster."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+
 @pytest.fixture(autouse=True)
 def _logs_of_their_own() -> Iterator[None]:
     """A command that a test calls sets up logs on a stream that pytest closes: the next test in line once died of it."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pawl.commands.failing import fail
+from pawl.runner import JOB_USER, PROGRAM, RUNNER_USER, STATE, TOKEN_FILE
 
 runner = typer.Typer(
     help="Make this machine a self-hosted runner, walled off from what it runs.", no_args_is_help=True
@@ -33,11 +34,11 @@ AcceptPublic = Annotated[
 def runner_up(
     repo: Repo,
     gpus: Gpus = "",
-    token_file: TokenFile = Path("/etc/pawl/runner-token"),
-    program: Program = Path("/var/lib/pawl-runner/program"),
-    state: StateFolder = Path("/var/lib/pawl-runner"),
-    runner_user: RunnerUser = "pawl-runner",
-    job_user: JobUser = "pawl-job",
+    token_file: TokenFile = TOKEN_FILE,
+    program: Program = PROGRAM,
+    state: StateFolder = STATE,
+    runner_user: RunnerUser = RUNNER_USER,
+    job_user: JobUser = JOB_USER,
     label: Annotated[list[str] | None, typer.Option(help="Further label; give it several times.")] = None,
     accept_public: AcceptPublic = False,
     api: Annotated[str, typer.Option(help="PAWL_API")] = "",
@@ -64,11 +65,11 @@ def runner_up(
 def runner_check(
     repo: Repo,
     gpus: Gpus = "",
-    token_file: TokenFile = Path("/etc/pawl/runner-token"),
-    program: Program = Path("/var/lib/pawl-runner/program"),
-    state: StateFolder = Path("/var/lib/pawl-runner"),
-    runner_user: RunnerUser = "pawl-runner",
-    job_user: JobUser = "pawl-job",
+    token_file: TokenFile = TOKEN_FILE,
+    program: Program = PROGRAM,
+    state: StateFolder = STATE,
+    runner_user: RunnerUser = RUNNER_USER,
+    job_user: JobUser = JOB_USER,
     accept_public: AcceptPublic = False,
     api: Annotated[str, typer.Option(help="PAWL_API")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -94,7 +95,7 @@ def runner_check(
 
 @runner.command(name="prune")
 def runner_prune(
-    state: StateFolder = Path("/var/lib/pawl-runner"),
+    state: StateFolder = STATE,
     days: Annotated[int, typer.Option(min=7, help="Keep what was used within so many days.")] = 14,
 ) -> None:
     """Remove setups and built images that no job has used for long. Runners may work meanwhile."""

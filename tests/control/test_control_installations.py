@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world, files
 from sqlalchemy import create_engine, text
 
@@ -16,16 +15,12 @@ from pawl.core.measurement import Request
 from pawl.localhub import Hub
 from pawl.messages.scaffold import workflow
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 OTHER = "acme/other"
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

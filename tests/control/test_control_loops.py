@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world
 
 from pawl.control.loops import MAX_ROUNDS
@@ -15,14 +14,10 @@ from pawl.core.config_file import ConfigError
 from pawl.core.ledger import VerdictLine
 from pawl.github.errors import Unreachable
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 
 @pytest.fixture

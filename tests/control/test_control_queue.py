@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from pawl.control.queue import FIRST_RETRY, LONGEST_RETRY, LookQueue, Workers
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Clock:
@@ -19,13 +19,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world
 
 from pawl.control.app import IDLE_ROUNDS
@@ -15,17 +14,13 @@ from pawl.control.events import ALL
 from pawl.core.config import CONFIG_PATH
 from pawl.messages.scaffold import workflow
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 FRESH = "acme/fresh"
 SCRIPT = 'print(f"val_loss: {loss:.4f}")\n'
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,7 +11,6 @@ from typing import Any
 
 import core_builders as build
 import pytest
-import structlog
 
 from pawl.control.contexts import context_of
 from pawl.control.thinking import TRIES, Thinker, Thought, think
@@ -22,15 +21,10 @@ from pawl.core.measurement import Arm, Stage
 from pawl.core.snapshot import Base, Snapshot
 from pawl.meta.proposer import Context, NoProposal, Proposal
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 SOURCE = "RATE = 1.0\n"
 EDIT = Edit("RATE = 2.0\n", "double the rate", "test", None, {"RATE": 2.0})
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 class Offers:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-import structlog
 from faults_kit import BETTER, LOOP, NAME, SOURCE, WORSE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
@@ -19,16 +18,12 @@ from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.github import merging
 from pawl.github.errors import Moved
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 REVIEW = config(1).replace("merge: auto", "merge: review")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

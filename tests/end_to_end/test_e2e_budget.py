@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from faults_kit import BETTER, NAME, WORSE, World, config, faulty_world
 
 from pawl.localhub.errors import HubError
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 OTHER = "octo/other"
 
@@ -20,13 +22,6 @@ OTHER = "octo/other"
 def world(tmp_path: Path) -> Iterator[World]:
     with faulty_world(tmp_path, {1: WORSE, 2: WORSE - 0.1, 3: BETTER}, config(3)) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 def test_what_is_begun_is_concluded_and_nothing_new_is_proposed_until_there_is_more(world: World) -> None:

@@ -10,7 +10,10 @@ import structlog
 from faults_kit import World, faulty_world
 from structlog.testing import capture_logs
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 RESULT = {1: "closed", 2: "merged"}
 
@@ -19,13 +22,6 @@ RESULT = {1: "closed", 2: "merged"}
 def world(tmp_path: Path) -> Iterator[World]:
     with faulty_world(tmp_path) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 def files(world: World) -> list[Path]:

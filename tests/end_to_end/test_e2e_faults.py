@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from faults_kit import BETTER, LOOP, NAME, PERSON, SOURCE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
@@ -38,18 +37,14 @@ from pawl.localhub.faults import Faults
 from pawl.messages.scaffold import workflow
 
 # The key is short so that the tests are fast; see faults_kit.
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 TRAIN = f"{LOOP}/train.py"
 AS_EVER = {1: "closed", 2: "merged"}
 MERGED = {1: "merged"}
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ from structlog.testing import capture_logs
 from pawl.github.grants import DISPENSABLE, OPTIONAL, PERMISSIONS
 from pawl.messages.permissions import TITLE
 
-pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning"),
+    pytest.mark.usefixtures("quiet"),
+]
 
 NEEDED = sorted(PERMISSIONS.keys() - DISPENSABLE)
 RESULT = {1: "closed", 2: "merged"}
@@ -25,13 +28,6 @@ TROUBLE = "the App's installation does not grant"
 def world(tmp_path: Path) -> Iterator[World]:
     with faulty_world(tmp_path) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 def without(*names: str, **levels: str) -> dict[str, str]:

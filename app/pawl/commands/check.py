@@ -69,9 +69,8 @@ def _checked(path: Path, loop: str | None, runs: int, repository: str | None = N
         checkout = Checkout.open(path)
         check.look(checkout)
         if repository is not None and check.config is not None:
-            from pawl.commands.check_runners import (
-                runner_remarks,
-            )  # a client of GitHub is not always installed
+            # Here, since a client of GitHub is not always installed.
+            from pawl.commands.check_runners import runner_remarks
 
             workflow = checkout.workflows().get(WORKFLOW_PATH)
             check.remarks += runner_remarks(os.environ, repository, check.config, workflow)

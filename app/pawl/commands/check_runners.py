@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pawl.commands.step import Round, StepError, signed_in_for
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config
 from pawl.core.remarks import Remark
-from pawl.core.waiting import Runner, Untaken, hosted, served, why_untaken
+from pawl.core.waiting import Runner, Untaken, hosted, runners_page, served, why_untaken
 from pawl.core.workflow_check import labels_asked_for
 from pawl.github.errors import GitHubError
 from pawl.github.view import RepositoryView
@@ -26,7 +26,7 @@ def runner_remarks(
     """
     try:
         client = signed_in_for(environment, Round(repository), seeded=False).client
-        page = f"{client.get()['html_url']}/settings/actions/runners"
+        page = runners_page(client.get()["html_url"])
         runners = RepositoryView(client).runners()
     except (StepError, GitHubError) as error:
         yield Remark("warning", f"the runners of {repository} could not be looked at: {error}")

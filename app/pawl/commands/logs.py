@@ -24,9 +24,8 @@ def log_as_json(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, lines])
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("urllib3").setLevel(
-        logging.ERROR
-    )  # a request tried again is nothing that anybody must do
+    # A request that is tried again is nothing that anybody must do something about.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, lines],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -24,7 +24,7 @@ from pawl.github.client import API, Repository
 from pawl.github.errors import GitHubError
 from pawl.lab.device import gpus
 from pawl.lab.kept import prune_images, prune_setups
-from pawl.runner import facts, images
+from pawl.runner import JOB_USER, PROGRAM, RUNNER_USER, STATE, TOKEN_FILE, facts, images
 from pawl.runner.credential import problem, read_token
 from pawl.runner.enclosure import Grounds, User
 from pawl.runner.errors import Unfit
@@ -41,11 +41,11 @@ class Wish:
     """``owner/name``."""
     gpus: str = ""
     """Indices, separated by commas; empty: all there are."""
-    token_file: Path = Path("/etc/pawl/runner-token")
-    program: Path = Path("/var/lib/pawl-runner/program")
-    state: Path = Path("/var/lib/pawl-runner")
-    runner_user: str = "pawl-runner"
-    job_user: str = "pawl-job"
+    token_file: Path = TOKEN_FILE
+    program: Path = PROGRAM
+    state: Path = STATE
+    runner_user: str = RUNNER_USER
+    job_user: str = JOB_USER
     labels: tuple[str, ...] = ()
     accept_public: bool = False
     api: str = ""

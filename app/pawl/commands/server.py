@@ -24,9 +24,11 @@ from pawl.web.gate import MAX_BODY, Answer
 from pawl.web.webhooks import headers, shown
 
 THREADS = 8
-_FOLDED = re.compile(rb"\n[ \t]")
 CONNECTIONS = 500
 """Connections at once. Waitress' own hundred are taken by a hundred that say nothing."""
+
+
+_FOLDED = re.compile(rb"\n[ \t]")
 
 
 class Brief(Protocol):
@@ -59,8 +61,8 @@ class WebServer:
             ident="pawl",
             connection_limit=CONNECTIONS,
             asyncore_use_poll=True,  # select() knows no more than 1024 files
-            max_request_body_size=MAX_BODY
-            + 1,  # refused from there on, before it is written to disk, whoever sends it
+            # Refused from there on, before it is written to disk, whoever sends it.
+            max_request_body_size=MAX_BODY + 1,
             clear_untrusted_proxy_headers=False,  # who floods is told from who shares a proxy with them by X-Forwarded-For
         )
         dispatcher = _Dispatcher(brief)

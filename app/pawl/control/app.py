@@ -186,7 +186,7 @@ class PawlApp:
                 return self._one_look(key)
             except SQLAlchemyError as error:
                 self.figures.failed_looks.labels(DatabaseUnusable.__name__).inc()
-                raise DatabaseUnusable(str(error).splitlines()[0]) from error
+                raise DatabaseUnusable(error) from error
             except Exception as error:
                 self.figures.failed_looks.labels(type(error).__name__).inc()
                 raise

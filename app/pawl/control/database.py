@@ -114,7 +114,7 @@ class Database:
         except self._driver.IntegrityError:
             return False  # the pool rolls back what is not committed
         except (self._driver.Error, SQLAlchemyError) as error:
-            raise DatabaseUnusable(str(error).splitlines()[0]) from error
+            raise DatabaseUnusable(error) from error
         return True
 
     def idle(self) -> bool:

@@ -15,7 +15,7 @@ from pawl.core.config import Loop
 from pawl.core.course import Course, Ended
 from pawl.core.finding import Fence, Tried
 from pawl.core.measurement import Arm, Calibration, Request, RunFact, RunStatus, Stage, Step
-from pawl.core.noise import upper_sigma
+from pawl.core.noise import decisive_sigma
 
 FAR = 20.0
 """How far beyond the pool a cheat claims to be, in sigma, at least."""
@@ -87,12 +87,10 @@ def _believed(request: Request, cheat: Cheat, run: RunFact) -> str:
 
 def _needed(request: Request) -> float:
     """The gain at which the screen lets a candidate on; in a loop over a harness, half of what is claimed."""
-    known, pool = request.calibration, request.calibration.pool
+    pool = request.calibration.pool
     if request.rules.task_agent:
         return abs(_claim(request) - fmean(pool)) / 2
-    sigma = upper_sigma(known.sigma, known.dof) if known.dof else known.sigma
-    floor = max(abs(fmean(pool)) * 1e-9, 1e-12)  # as for a deterministic metric
-    return request.procedure.screen_z * max(sigma, floor) * math.sqrt(1 + 1 / len(pool))
+    return request.procedure.screen_z * decisive_sigma(request.calibration) * math.sqrt(1 + 1 / len(pool))
 
 
 def _possible(request: Request, run: RunFact) -> bool:

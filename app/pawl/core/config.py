@@ -10,10 +10,7 @@ import shlex
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from pawl.core.config_parts import (
     Agent,

@@ -16,7 +16,7 @@ from pawl.core.config import SEAL, SELECT
 from pawl.core.course import Course, Ended, Plan, guard_checks, mean_of
 from pawl.core.finding import Calibrated, Fence, Finding, GuardCheck, Tried, Verdict
 from pawl.core.measurement import Arm, Purpose, Request, RunFact, Stage, Step
-from pawl.core.noise import upper_sigma
+from pawl.core.noise import decisive_sigma
 from pawl.core.task_decision import judge_tasks
 
 __all__ = ["Calibrated", "Fence", "Finding", "GuardCheck", "OutOfOrder", "Tried", "Verdict", "advance"]
@@ -83,7 +83,7 @@ def _experiment(request: Request) -> Plan:
 def _screen_confirm_seal(course: Course) -> Generator[Step, RunFact, Finding]:
     request, dials = course.request, course.request.procedure
     deterministic = request.calibration.sigma == 0
-    sigma = _sigma(request)
+    sigma = decisive_sigma(request.calibration)
     sign, pool = request.rules.metric.sign, request.calibration.pool
     screen_z = llr = None
 
@@ -194,14 +194,6 @@ def _interleaved(candidates: int, baselines: int) -> Iterable[tuple[Arm, int]]:
             placed += 1
     for place in range(placed, baselines):
         yield Arm.BASELINE, place
-
-
-def _sigma(request: Request) -> float:
-    """Sigma to decide with. A deterministic metric gets a floor far below any difference that could be meant."""
-    known = request.calibration
-    if known.sigma == 0:
-        return max(abs(fmean(known.pool)) * 1e-9, 1e-12)
-    return upper_sigma(known.sigma, known.dof)
 
 
 def _calibration(request: Request) -> Plan:

@@ -217,12 +217,17 @@ def write_incident(
     draft: Draft, key: str, reason: str, experiment: int | None = None, stops: str = "merging"
 ) -> None:
     """Add an incident: nothing merges until a person resumes; where it stops the loop, nothing else is done either."""
-    draft.add(IncidentLine, f"incident:{key}", experiment=experiment, reason=reason, stops=stops)
+    draft.add(IncidentLine, incident_key(key), experiment=experiment, reason=reason, stops=stops)
 
 
-def incident_key(canary: int) -> str:
-    """Names the incident of a planted cheat that passed, behind ``incident:`` as all of them are."""
-    return f"incident:canary:{canary}"
+def incident_key(name: str) -> str:
+    """Names the line of an incident; what led to it names the incident."""
+    return f"incident:{name}"
+
+
+def canary_name(number: int) -> str:
+    """Names the incident of a planted cheat that passed."""
+    return f"canary:{number}"
 
 
 def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:
@@ -284,8 +289,9 @@ def _write_canary(
         reason=end.reason,
     )
     if fence is Fence.PASSED:
-        name = incident_key(request.number).removeprefix("incident:")
-        write_incident(draft, name, f"the planted cheat {request.cheat} passed: {end.reason}")
+        write_incident(
+            draft, canary_name(request.number), f"the planted cheat {request.cheat} passed: {end.reason}"
+        )
     return line
 
 

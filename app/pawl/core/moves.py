@@ -250,11 +250,12 @@ class Moves:
     def _tell_end(self, experiment: Experiment, ended: OutcomeLine) -> None:
         """Let the comment say what became of a verdict, where that is not what it has announced."""
         number = experiment.number
-        just_judged = [each for each in self.now if isinstance(each, Publish) and each.experiment == number]
-        for publish in just_judged:
-            self.now[self.now.index(publish)] = replace(publish, outcome=ended)
+        for place, each in enumerate(self.now):
+            if isinstance(each, Publish) and each.experiment == number:  # judged in this very step
+                self.now[place] = replace(each, outcome=ended)
+                return
         line = self.snapshot.verdict_of(experiment)
-        if line is None or just_judged:
+        if line is None:
             return
         kept = line.verdict is Verdict.KEEP and line.rules.merge != "shadow"
         if ended.outcome in (Outcome.MERGED, Outcome.OVERRIDDEN) or (

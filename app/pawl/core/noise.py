@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from pawl.core.measurement import Calibration
+
 ENOUGH_DOF = 30
 """From here on sigma-hat itself is used."""
 
@@ -17,6 +19,17 @@ _CHI2_20 = (
     13.71578971, 14.57843922, 15.44460840, 16.31403980, 17.18650585, 18.06180432, 18.93975446, 19.82019395, 20.70297642,
     21.58796927, 22.47505198,
 )  # fmt: skip
+
+
+def decisive_sigma(known: Calibration) -> float:
+    """Sigma to decide with. A deterministic metric gets a floor far below any difference that could be meant.
+
+    Raises:
+        ValueError: nothing is known of the noise.
+    """
+    if known.sigma == 0:
+        return max(abs(fmean(known.pool)) * 1e-9, 1e-12)
+    return upper_sigma(known.sigma, known.dof)
 
 
 def pooled(groups: Iterable[Sequence[float]]) -> tuple[float, int]:

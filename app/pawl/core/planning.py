@@ -184,14 +184,14 @@ def untaken(snapshot: Snapshot, lines: Sequence[AnyLine] = ()) -> dict[int, date
         lines: of the ledger that are not in it yet.
     """
     running, freed = Counter[str](), dict[str, str]()
-    for line in (*snapshot.ledger, *lines):
-        if isinstance(line, (Measured, LostLine)):
-            freed[line.fleet] = line.at
     waiting: list[tuple[Job, str]] = []
     for each in measuring(snapshot):
         if each.request is not None and each.job is not None:
             running[each.request.fleet] += each.job.status == "in_progress"
             waiting += [(each.job, each.request.fleet)] if each.job.status == "queued" else []
+    for line in (*snapshot.ledger, *lines) if waiting else ():
+        if isinstance(line, (Measured, LostLine)):
+            freed[line.fleet] = line.at
     lanes = snapshot.rules.lanes_by_fleet
     return {
         job.id: max(job.since, datetime.fromisoformat(freed.get(fleet, job.since.isoformat())))

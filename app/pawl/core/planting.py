@@ -93,9 +93,8 @@ def _in_order(lines: Sequence[AnyLine], names: Sequence[str], draw: int) -> list
     """Cheats that passed when they were last tried, then those that were planted least; chance decides among equals."""
     canaries = [line for line in lines if isinstance(line, CanaryLine)]
     last = {line.cheat: line.fence for line in canaries if line.fence is not Fence.UNTOLD}
-    tried = [
-        line.cheat for line in canaries
-    ]  # told or not, or one that never tells anything would be planted for ever
+    # Told or not, or one that never tells anything would be planted for ever.
+    tried = [line.cheat for line in canaries]
     first = draw % len(names)
     drawn = [*names[first:], *names[:first]]
     return sorted(drawn, key=lambda name: (last.get(name) is not Fence.PASSED, tried.count(name)))

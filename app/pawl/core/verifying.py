@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pawl.core.auditing import audited
 from pawl.core.calibration import calibration_of
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
-from pawl.core.judging import incident_key, late_key, verdict_key
+from pawl.core.judging import canary_name, incident_key, late_key, verdict_key
 from pawl.core.ledger import (
     NUMBERED,
     AnyLine,
@@ -251,7 +251,8 @@ def _tried(lines: Sequence[AnyLine], line: CanaryLine) -> Iterator[Disagreement]
         yield Disagreement(
             line.seq, f"canary {line.number} says that the fence {line.fence}; its runs say {fence}"
         )
-    told = any(isinstance(each, IncidentLine) and each.key == incident_key(line.number) for each in lines)
+    key = incident_key(canary_name(line.number))
+    told = any(isinstance(each, IncidentLine) and each.key == key for each in lines)
     if fence is Fence.PASSED and not told:
         yield Disagreement(line.seq, f"canary {line.number} passed, and no incident followed")
 

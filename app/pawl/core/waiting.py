@@ -47,10 +47,15 @@ def served(untaken: Untaken) -> bool:
     return any(runner.online and not runner.lacks(untaken.labels) for runner in untaken.runners or ())
 
 
+def runners_page(repository: str) -> str:
+    """Where people see a repository's runners, from the address of its own page."""
+    return f"{repository}/settings/actions/runners"
+
+
 def settings_page(job_url: str) -> str:
-    """Where people see a repository's runners, from the address of one of its jobs; empty where that is not known."""
+    """The same, from the address of one of its jobs; empty where that is not known."""
     repository, found, _ = job_url.partition("/actions/runs/")
-    return f"{repository}/settings/actions/runners" if found else ""
+    return runners_page(repository) if found else ""
 
 
 def why_untaken(untaken: Untaken) -> str:

@@ -118,11 +118,7 @@ class App:
         self.id, self.api, self.pace = app_id, api, pace or Pace()
         try:
             self._auth = Auth.AppAuth(app_id, sign_func=_signing(private_key))
-        except (
-            TypeError,
-            UnsupportedAlgorithm,
-            ValueError,
-        ):  # encrypted, of some other kind, or no key at all
+        except (TypeError, UnsupportedAlgorithm, ValueError):  # encrypted, of another kind, or none at all
             raise ValueError(
                 "the App's private key cannot be used: it must be the whole PEM file that GitHub offers under "
                 "Private keys on the App's settings page, from BEGIN to END"

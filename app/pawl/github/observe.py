@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from pawl.core.asks import Ask, command_line
 from pawl.core.config import Loop
@@ -11,6 +12,7 @@ from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.edit import objections, scope_objection
 from pawl.core.judging import late_key
 from pawl.core.ledger import NUMBERED, AskLine, Brake, LateLine, LostLine, OutcomeLine, VerdictLine
+from pawl.core.measurement import Request
 from pawl.core.policy import RESUME_LABEL, brakes, brakes_told
 from pawl.core.snapshot import (
     Attempt,
@@ -91,7 +93,7 @@ class _Look:
             if issue is not None and RESUME_LABEL in issue.labels
             else None,
             public=self.view.home().public,
-            last_number=self._last_number(),
+            last_number=self._last_number,
             unopened=tuple(self._unopened()),
         )
         if issue is None or brakes(seen)[Brake.PAUSED] == brakes_told(self.lines)[Brake.PAUSED]:
@@ -303,15 +305,11 @@ class _Look:
         for job in self.view.jobs():
             if job.loop != self.loop or job.key[0] != "c" or job.key.split(".")[0] in known | started:
                 continue
-            try:
-                check = self.view.check(job.check_run)
-            except NotFound:
+            asked = self._asked(job, job.key)
+            if asked is None:
                 continue
-            request = read_request(check.text)
-            if request is None or not self._own(check, job.key) or check.external_id != job.key:
-                continue
+            check, request = asked
             started.add(job.key.split(".")[0])
-            request = request.model_copy(update={"check_run": check.id})
             yield Calibrating(request, self._with_record(job), check.status, check.began)
 
     def _orphans(self, experiments: tuple[Experiment, ...]) -> Iterator[Orphan]:
@@ -333,23 +331,31 @@ class _Look:
                     yield orphan
 
     def _orphan(self, experiment: Experiment, job: Dispatched) -> Orphan | None:
+        asked = self._asked(job)
+        if asked is None:
+            return None
+        check, request = asked
+        if check.head == experiment.head:
+            return None
+        if any(isinstance(line, VerdictLine) and line.head == check.head for line in self.lines):
+            return None
+        return Orphan(request, self._with_record(job), experiment.pull)
+
+    def _asked(self, job: Dispatched, key: str = "") -> tuple[CheckRun, Request] | None:
+        """Pawl's own check run that a job was started for, and the request in it; none where it was for none.
+
+        Args:
+            job: the job.
+            key: what the check run's name says beside the loop's; nothing for an experiment.
+        """
         try:
             check = self.view.check(job.check_run)
         except NotFound:
             return None
         request = read_request(check.text)
-        if (
-            request is None
-            or not self._own(check)
-            or check.external_id != job.key
-            or check.head == experiment.head
-        ):
+        if request is None or not self._own(check, key) or check.external_id != job.key:
             return None
-        if any(isinstance(line, VerdictLine) and line.head == check.head for line in self.lines):
-            return None
-        return Orphan(
-            request.model_copy(update={"check_run": check.id}), self._with_record(job), experiment.pull
-        )
+        return check, request.model_copy(update={"check_run": check.id})
 
     def _late(self, experiments: tuple[Experiment, ...]) -> Iterator[Late]:
         """Records of jobs that were lost without one: an upload may be listed after its job's end, or a runner come back."""
@@ -365,13 +371,10 @@ class _Look:
                 yield late
 
     def _came_late(self, line: LostLine, job: Dispatched) -> Late | None:
-        try:
-            check = self.view.check(job.check_run)
-        except NotFound:
+        asked = self._asked(job)
+        if asked is None:
             return None
-        request = read_request(check.text)
-        if request is None or not self._own(check) or check.external_id != job.key:
-            return None
+        _, request = asked
         if len(request.runs) != line.known_runs:
             return None  # it had handed a record in, whose runs are known
         handed = self.view.handed(job.id)
@@ -380,12 +383,16 @@ class _Look:
             return None
         return Late(line, record, handed.text)
 
+    @cached_property
+    def _concluded(self) -> set[int]:
+        return {line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))}
+
+    @cached_property
     def _last_number(self) -> int:
         """A bare branch at the base's tip is what is left of an opening that died at once: its number is free."""
         tip = self.view.branch(self.rules.branch).sha
         opened = [experiment_of(pull.branch, self.loop) or 0 for pull in self.view.pulls().values()]
-        concluded = [line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))]
-        last = max((*opened, *concluded), default=0)
+        last = max((*opened, *self._concluded), default=0)
         for number in sorted(self._branches(but=tip)):
             last = max(last, number if number - last <= LEAP else 0)
         return last
@@ -398,12 +405,10 @@ class _Look:
 
     def _unopened(self) -> Iterator[int]:
         """Experiments whose opening died between their edit and their pull request."""
-        concluded = {line.experiment for line in self.lines if isinstance(line, (VerdictLine, OutcomeLine))}
-        last = self._last_number()
         pulls = {pull.branch for pull in self.view.pulls().values()}
         for branch, tip in self.view.refs().items():
             number = experiment_of(branch, self.loop)
-            if number is None or number > last or number in concluded or branch in pulls:
+            if number is None or number > self._last_number or number in self._concluded or branch in pulls:
                 continue
             if left_edit(self.view, self.loop, number, tip) is not None:
                 yield number

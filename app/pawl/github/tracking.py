@@ -27,7 +27,7 @@ def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
 
 
 def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
-    """Open the tracking issue, if there is none; whether there was none.
+    """Open the tracking issue, if there is none; whether there was none as far as was known.
 
     Raises:
         Unobservable: it came back as somebody else's; it is closed again. Or the repository has no issues at all.

@@ -18,7 +18,7 @@ from pawl.web.webhooks import Webhooks
 
 @dataclass(frozen=True)
 class Inside:
-    """What can be asked of the App behind the inside."""
+    """What can be asked of the App behind the door."""
 
     ready: Callable[[], bool]
     status: Callable[[], Mapping[str, Any]]

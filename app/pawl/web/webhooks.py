@@ -110,7 +110,6 @@ def shown(answer: Answer) -> bytes:
     return (json.dumps({"message": answer.message}) + "\n").encode()
 
 
-@lru_cache(64)
 def headers(answer: Answer, body: bytes) -> list[tuple[str, str]]:
     """The headers of an answer with its body."""
     kind = ("Content-Type", "application/json"), ("Content-Length", str(len(body)))
