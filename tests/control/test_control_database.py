@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pawl.control.database import KEEP_DELIVERIES, MAX_BLOB, Database
+from pawl.control.database import KEEP_DELIVERIES, MAX_BLOB, Arrival, Database
+from pawl.control.presses import Press
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -22,13 +23,22 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def _receive(database: Database, guid: str, at: datetime = NOW) -> bool:
-    return database.receive(guid, "push", "", "us/loop", at)
+    return database.receive([Arrival(guid, "push", "", "us/loop")], at) == [True]
 
 
 def test_a_delivery_is_new_once(database: Database) -> None:
     assert _receive(database, "one")
     assert not _receive(database, "one")
     assert _receive(database, "two")
+
+
+def test_those_that_come_together_are_new_once_each(database: Database) -> None:
+    press = Press("digest", "ann", "merge", "pawl/lab", "1.0", "abc")
+    pushes = [Arrival(guid, "push", "", "us/loop") for guid in ("one", "two", "one")]
+    presses = [Arrival(guid, "check_run", "", "us/loop", press) for guid in ("three", "three", "replayed")]
+    assert _receive(database, "two")
+    assert database.receive([*pushes, *presses], NOW) == [True, False, False, True, False, False]
+    assert database.presses("us/loop") == [press]
 
 
 def test_a_delivery_is_known_after_a_restart(tmp_path: Path, database: Database) -> None:

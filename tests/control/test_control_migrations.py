@@ -15,11 +15,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from pawl.control.database import Base, Database
+from pawl.control.database import Arrival, Database
 from pawl.control.errors import SettingsError
 from pawl.control.migrations import FOLDER, HEAD
+from pawl.control.tables import Base
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ARRIVAL = Arrival("one", "push", "", "us/loop")
 
 
 def opened(file: Path) -> Database:
@@ -49,7 +51,7 @@ def test_a_database_from_before_migrations_is_emptied(tmp_path: Path) -> None:
         connection.execute("INSERT INTO deliveries VALUES ('one')")
         connection.commit()
     database = opened(file)
-    assert database.receive("one", "push", "", "us/loop", NOW)
+    assert database.receive([ARRIVAL], NOW) == [True]
     database.close()
     assert revision(file) == HEAD
 
@@ -57,10 +59,10 @@ def test_a_database_from_before_migrations_is_emptied(tmp_path: Path) -> None:
 def test_what_is_there_stays(tmp_path: Path) -> None:
     file = tmp_path / "pawl.db"
     first = opened(file)
-    assert first.receive("one", "push", "", "us/loop", NOW)
+    assert first.receive([ARRIVAL], NOW) == [True]
     first.close()
     again = opened(file)
-    assert not again.receive("one", "push", "", "us/loop", NOW)
+    assert again.receive([ARRIVAL], NOW) == [False]
     again.close()
 
 
@@ -92,7 +94,7 @@ def test_a_database_that_is_deleted_under_a_connection_is_one_of_this_version_ag
     for name in ("pawl.db", "pawl.db-wal", "pawl.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     database.close()
-    assert database.receive("one", "push", "", "us/loop", NOW)
+    assert database.receive([ARRIVAL], NOW) == [True]
     database.close()
     assert revision(file) == HEAD
     opened(file).close()

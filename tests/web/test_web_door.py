@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from pawl.control.database import Database
-from pawl.control.events import Event
+from pawl.control.database import Arrival, Database
+from pawl.control.events import Delivered, Event
 from pawl.web import Inside, create_app
 from pawl.web.flood import BURST, SMALL, SOURCES, Flood, source_of
 from pawl.web.gate import MAX_BODY, Gate, signed
@@ -36,13 +36,14 @@ class Behind:
         self.database, self.is_ready = database, True
         self.received: list[tuple[str, str]] = []
 
-    def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
-        self.received.append((name, guid))
-        event = Event.read(name, payload)
-        event.stale_facets("pawl[bot]")
-        return self.database.receive(
-            guid, name, event.action, event.repository, datetime(2026, 1, 1, tzinfo=UTC)
-        )
+    def receive(self, deliveries: Sequence[Delivered]) -> list[bool]:
+        self.received += [(each.event, each.guid) for each in deliveries]
+        arrivals = []
+        for each in deliveries:
+            event = Event.read(each.event, each.payload)
+            event.stale_facets("pawl[bot]")
+            arrivals.append(Arrival(each.guid, each.event, event.action, event.repository))
+        return self.database.receive(arrivals, datetime(2026, 1, 1, tzinfo=UTC))
 
     def app(self, seconds: Callable[[], float]) -> Flask:
         inside = Inside(lambda: self.is_ready, lambda: {"name": "pawl"}, lambda: b"")
@@ -357,7 +358,7 @@ def test_what_is_not_there_is_answered_in_the_same_shape(
 
 
 def test_a_fault_inside_is_answered_without_a_traceback(behind: Behind) -> None:
-    def broken(name: str, guid: str, payload: Mapping[str, Any]) -> bool:
+    def broken(deliveries: Sequence[Delivered]) -> list[bool]:
         raise RuntimeError(f"the secret is {SECRET}")
 
     app = create_app(Gate(SECRET, broken), Inside(lambda: True, dict, bytes))

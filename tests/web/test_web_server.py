@@ -9,7 +9,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from pawl.commands.granian_server import GranianServer, foreign_threads
 from pawl.commands.serve import Server
 from pawl.commands.server import WebServer
 from pawl.control.errors import SettingsError
+from pawl.control.events import Delivered
 from pawl.web import Inside, create_app
 from pawl.web.flood import SMALL
 from pawl.web.gate import MAX_BODY, Gate
@@ -36,6 +37,8 @@ class House:
     def __init__(self, kind: str) -> None:
         self.threads: dict[str, str] = {}
         """Which thread took a delivery."""
+        self.together: list[int] = []
+        """How many were taken at once, each time."""
         self.idle = True
         self.inside, self.go_on = threading.Event(), threading.Event()
         gate = Gate(SECRET, self._receive)
@@ -47,11 +50,13 @@ class House:
             brief = BriefWebhooks(gate, lambda: self.idle, lambda: AT)
             self.server = WebServer(pages, "127.0.0.1", 0, "reader", brief)
 
-    def _receive(self, _event: str, delivery: str, _payload: Mapping[str, Any]) -> bool:
-        self.threads[delivery] = threading.current_thread().name
-        if delivery == "slow":
-            self._metrics()
-        return True
+    def _receive(self, deliveries: Sequence[Delivered]) -> list[bool]:
+        self.together.append(len(deliveries))
+        for each in deliveries:
+            self.threads[each.guid] = threading.current_thread().name
+            if each.guid == "slow":
+                self._metrics()
+        return [True] * len(deliveries)
 
     def _metrics(self) -> bytes:
         """Takes as long as the test wants."""
@@ -161,6 +166,24 @@ def test_what_is_asked_in_one_go_is_answered_in_order(house: House) -> None:
     assert list(house.threads) == ["first", "second", "third"]
 
 
+def test_those_that_come_while_others_are_noted_are_noted_together() -> None:
+    """On granian; each by itself would have to wait for the disk once more."""
+    house = House("granian")
+    house.server.start()
+    lines = [house.connect() for _ in range(12)]
+    lines[0].sendall(delivery("slow"))
+    assert house.inside.wait(SOON)
+    for number, line in enumerate(lines[1:]):
+        line.sendall(delivery(f"n{number}"))
+    house.go_on.set()
+    for line in lines:
+        with line, line.makefile("rb") as stream:
+            assert read(stream)[0] == 202
+    house.server.stop()
+    assert sum(house.together) == len(lines)
+    assert len(house.together) < len(lines)
+
+
 def test_many_in_one_go(house: House) -> None:
     with house.connect() as line, line.makefile("rb") as stream:
         line.sendall(b"".join(delivery(f"n{n}") for n in range(50)))
@@ -232,7 +255,10 @@ def test_a_place_that_is_taken_is_named(house: House) -> None:
 def test_a_name_with_several_addresses_is_one_server() -> None:
     """Waitress makes another kind of server of it, which could not be stopped."""
     server = WebServer(
-        create_app(Gate(SECRET, lambda *_: True), Inside(lambda: True, dict, bytes)), "localhost", 0, "web"
+        create_app(Gate(SECRET, lambda each: [True] * len(each)), Inside(lambda: True, dict, bytes)),
+        "localhost",
+        0,
+        "web",
     )
     server.start()
     connection = http.client.HTTPConnection("localhost", server.port, timeout=SOON)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
 from pawl.commands.granian_server import GranianServer
 from pawl.commands.serve import Server
 from pawl.commands.server import WebServer
+from pawl.control.events import Delivered
 from pawl.web import Inside, create_app
 from pawl.web.flood import BURST, SMALL
 from pawl.web.gate import MAX_BODY, Gate
@@ -36,9 +36,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def port(kind: str, received: list[str]) -> Iterator[int]:
-    def receive(_event: str, delivery: str, _payload: Mapping[str, Any]) -> bool:
-        received.append(delivery)
-        return True
+    def receive(deliveries: Sequence[Delivered]) -> list[bool]:
+        received.extend(each.guid for each in deliveries)
+        return [True] * len(deliveries)
 
     gate = Gate(SECRET, receive)
     pages = create_app(gate, Inside(lambda: True, dict, bytes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from pawl import __version__
-from pawl.control.database import Database
+from pawl.control.database import Arrival, Database
 from pawl.control.desk import Desk
 from pawl.control.errors import DatabaseUnusable
-from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Event
+from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Delivered, Event
 from pawl.control.figures import Figures
 from pawl.control.library import library_of
 from pawl.control.loops import Beside, RepositoryLoops
@@ -103,31 +103,47 @@ class PawlApp:
         self._noticing.close()
         self.database.close()
 
-    def receive(self, name: str, guid: str, payload: Mapping[str, Any]) -> bool:
-        """Take a delivery: one insert, and a note of what to look at. False if it was received before."""
-        event = Event.read(name, payload)
-        press = read_press(event, payload)
-        fresh = self.database.receive(guid, name, event.action, event.repository, self._clock(), press)
-        known = name if name in SUBSCRIBED | INSTALLATION_EVENTS else "other"
-        self.figures.deliveries.labels(known, "fresh" if fresh else "seen").inc()
-        if not fresh:
-            return False
+    def receive(self, deliveries: Sequence[Delivered]) -> list[bool]:
+        """Take deliveries: an insert each, and a note of what to look at. False for each that was received before.
+
+        Raises:
+            DatabaseUnusable: none of them could be noted, and nothing has come of them.
+        """
+        events = [Event.read(each.event, each.payload) for each in deliveries]
+        arrivals = [
+            Arrival(each.guid, event.name, event.action, event.repository, read_press(event, each.payload))
+            for each, event in zip(deliveries, events, strict=True)
+        ]
+        noted = self.database.receive(arrivals, self._clock())
+        for delivery, event, fresh in zip(deliveries, events, noted, strict=True):
+            known = event.name if event.name in SUBSCRIBED | INSTALLATION_EVENTS else "other"
+            self.figures.deliveries.labels(known, "fresh" if fresh else "seen").inc()
+            if fresh:
+                self._heed(delivery, event)
+        return noted
+
+    def _heed(self, delivery: Delivered, event: Event) -> None:
+        """Wake whoever has to look again because of it."""
         log.info(
-            "delivery", github_event=name, action=event.action, repository=event.repository, delivery=guid
+            "delivery",
+            github_event=event.name,
+            action=event.action,
+            repository=event.repository,
+            delivery=delivery.guid,
         )
-        if name in LISTING_EVENTS:
+        if event.name in LISTING_EVENTS:
             self.queue.wake(INSTALLATIONS)
         with self._guard:
             loops = self._repositories.get(event.repository)
-        if loops is not None:
-            facets = event.stale_facets(self._login)
-            comment = command_comment(event, payload)
-            if comment is not None and facets:
-                self._noticing.notice(event.repository, comment)
-            if facets:
-                loops.note(facets)
-                self.queue.wake(event.repository)
-        return True
+        if loops is None:
+            return
+        facets = event.stale_facets(self._login)
+        comment = command_comment(event, delivery.payload)
+        if comment is not None and facets:
+            self._noticing.notice(event.repository, comment)
+        if facets:
+            loops.note(facets)
+            self.queue.wake(event.repository)
 
     def ready(self) -> bool:
         """Whether deliveries can be taken, and GitHub has said where the App is installed."""

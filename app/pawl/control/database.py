@@ -5,30 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    DateTime,
-    Dialect,
-    Engine,
-    LargeBinary,
-    String,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-)
+from sqlalchemy import Dialect, Engine, create_engine, delete, event, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pawl.control.errors import DatabaseUnusable
 from pawl.control.migrations import HEAD, migrate
 from pawl.control.presses import Press
+from pawl.control.tables import Base, Blob, Delivery, Pressed
 
 KEEP_DELIVERIES = timedelta(days=7)
 """How long a delivery's id is remembered; GitHub offers deliveries for redelivery for three days."""
@@ -36,41 +25,16 @@ MAX_BLOB = 4 * 2**20
 """Bytes above which an object is not cached."""
 
 
-class Base(DeclarativeBase):
-    """Base of the tables."""
+@dataclass(frozen=True)
+class Arrival:
+    """What the inbox keeps of a delivery."""
 
-
-class Delivery(Base):
-    """A webhook that was received, by GitHub's own id, which a redelivery shares."""
-
-    __tablename__ = "deliveries"
-    guid: Mapped[str] = mapped_column(String(64), primary_key=True)
-    event: Mapped[str] = mapped_column(String(64))
-    action: Mapped[str] = mapped_column(String(64), default="")
-    repository: Mapped[str] = mapped_column(String(200), default="", index=True)
-    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
-
-
-class Pressed(Base):
-    """A button that was pressed and has no answer yet."""
-
-    __tablename__ = "presses"
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    repository: Mapped[str] = mapped_column(String(200), index=True)
-    by: Mapped[str] = mapped_column(String(200))
-    verb: Mapped[str] = mapped_column(String(20))
-    check_run: Mapped[str] = mapped_column(String(200))
-    external_id: Mapped[str] = mapped_column(String(200))
-    head: Mapped[str] = mapped_column(String(200))
-
-
-class Blob(Base):
-    """A git object of some repository, which never changes under its name."""
-
-    __tablename__ = "blobs"
-    repository: Mapped[str] = mapped_column(String(200), primary_key=True)
-    sha: Mapped[str] = mapped_column(String(64), primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
+    guid: str
+    event: str
+    action: str
+    repository: str
+    press: Press | None = None
+    """A button that it tells of."""
 
 
 class Database:
@@ -92,30 +56,29 @@ class Database:
             with self._engine.begin() as connection:
                 migrate(connection)
 
-    def receive(
-        self, guid: str, event: str, action: str, repository: str, now: datetime, press: Press | None = None
-    ) -> bool:
-        """Note a delivery, with the press that it tells of, both or neither; false if it was noted before.
+    def receive(self, arrivals: Iterable[Arrival], now: datetime) -> list[bool]:
+        """Note deliveries, with the presses that they tell of, all or none; false for each that was noted before.
 
         Raises:
-            DatabaseUnusable: it cannot be noted.
+            DatabaseUnusable: they cannot be noted.
         """
-        rows = [
-            self._delivery.of(guid=guid, event=event, action=action, repository=repository, received_at=now)
-        ]
-        if press is not None:
-            rows.append(self._pressed.of(repository=repository, **asdict(press)))
         try:
             with self._writing, closing(self._engine.raw_connection()) as connection:
                 cursor = connection.cursor()
-                for statement, values in rows:
-                    cursor.execute(statement, values)
+                fresh = [self._note(cursor, each, now) for each in arrivals]
                 connection.commit()
-        except self._driver.IntegrityError:
-            return False  # the pool rolls back what is not committed
         except (self._driver.Error, SQLAlchemyError) as error:
             raise DatabaseUnusable(error) from error
-        return True
+        return fresh
+
+    def _note(self, cursor: Any, arrival: Arrival, now: datetime) -> bool:
+        noted = self._delivery.put(
+            cursor, guid=arrival.guid, event=arrival.event, action=arrival.action, repository=arrival.repository,
+            received_at=now,
+        )  # fmt: skip
+        if arrival.press is None or not noted:
+            return noted
+        return self._pressed.put(cursor, repository=arrival.repository, **asdict(arrival.press))
 
     def idle(self) -> bool:
         """Whether nobody writes just now, so that a delivery would be noted at once."""
@@ -180,6 +143,8 @@ class Database:
 class _Row:
     """An INSERT for the driver itself. Every delivery waits for one, and SQLAlchemy's own takes three times as long.
 
+    It is written as SQLite and PostgreSQL have it.
+
     Args:
         table: where the row goes.
         dialect: whose words and types it is in.
@@ -187,14 +152,15 @@ class _Row:
 
     def __init__(self, table: type[Base], dialect: Dialect) -> None:
         made = insert(table).compile(dialect=dialect)
-        self._statement, self._order = str(made), made.positiontup
+        self._statement, self._order = f"{made} ON CONFLICT DO NOTHING", made.positiontup
         types = {name: bound.type.dialect_impl(dialect) for name, bound in made.binds.items()}
         self._to_driver = {name: each.bind_processor(dialect) for name, each in types.items()}
 
-    def of(self, **values: Any) -> tuple[str, Any]:
-        """The statement, and what the driver takes with it."""
+    def put(self, cursor: Any, **values: Any) -> bool:
+        """Insert it; false if there is one of its name."""
         given = {name: to(values[name]) if to else values[name] for name, to in self._to_driver.items()}
-        return self._statement, tuple(given[name] for name in self._order) if self._order else given
+        cursor.execute(self._statement, tuple(given[name] for name in self._order) if self._order else given)
+        return bool(cursor.rowcount)
 
 
 class BlobCache:

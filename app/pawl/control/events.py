@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pawl.github.facets import Facet
 
@@ -33,6 +33,16 @@ LISTING_EVENTS = INSTALLATION_EVENTS | {"repository"}
 """Events after which GitHub is asked again where the App is installed: names, owners and archives change there too."""
 LONGEST = 200
 """Characters of a name; GitHub's own are shorter."""
+
+
+class Delivered(NamedTuple):
+    """A webhook that GitHub has signed."""
+
+    event: str
+    """X-GitHub-Event."""
+    guid: str
+    """X-GitHub-Delivery, which a redelivery shares."""
+    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import hmac
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 
 from pawl.control.errors import DatabaseUnusable
+from pawl.control.events import Delivered
 from pawl.web.flood import SMALL, Flood, source_of
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class Gate:
 
     Args:
         secret: the webhook secret that the App shares with GitHub.
-        receive: takes event name, delivery id and payload; false if the delivery was received before.
+        receive: takes deliveries, all or none of them; false for each that was received before.
         seconds: that only go forward.
 
     Raises:
@@ -93,7 +93,7 @@ class Gate:
     def __init__(
         self,
         secret: str,
-        receive: Callable[[str, str, Mapping[str, Any]], bool],
+        receive: Callable[[Sequence[Delivered]], Sequence[bool]],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         if not secret:
@@ -111,8 +111,17 @@ class Gate:
             return _later(wait)
         return None
 
-    def lets_in(self, knock: Knock, body: bytes) -> Answer:
-        """The answer to a delivery whose body was read; one that is accepted has been noted."""
+    def lets_in(self, *senders: tuple[Knock, bytes]) -> list[Answer]:
+        """The answers to deliveries whose bodies were read; what is accepted has been noted.
+
+        Those that came together are noted together: most of the time that one takes goes into making sure that it is kept.
+        """
+        read = [self._read(knock, body) for knock, body in senders]
+        noted = iter(self._note([each for each in read if isinstance(each, Delivered)]))
+        return [next(noted) if isinstance(each, Delivered) else each for each in read]
+
+    def _read(self, knock: Knock, body: bytes) -> Delivered | Answer:
+        """A delivery that is GitHub's; the answer to one that is not, or says nothing."""
         if not signed(self._secret, body, knock.signature):
             return self._mistake(source_of(knock.peer, knock.forwarded))
         event, delivery = knock.event, knock.delivery
@@ -122,16 +131,21 @@ class Gate:
             payload = json.loads(body)
         except (ValueError, RecursionError):
             return NO_JSON
-        if not isinstance(payload, dict):
-            return NO_OBJECT
+        return Delivered(event, delivery, payload) if isinstance(payload, dict) else NO_OBJECT
+
+    def _note(self, deliveries: Sequence[Delivered]) -> Sequence[Answer]:
+        if not deliveries:
+            return ()
         try:
-            return ACCEPTED if self._receive(event, delivery, payload) else SEEN
+            return [ACCEPTED if fresh else SEEN for fresh in self._receive(deliveries)]
         except DatabaseUnusable as error:
-            log.error("a delivery could not be noted", github_event=event, delivery=delivery, why=str(error))
-            return UNAVAILABLE
+            for each in deliveries:
+                log.error("a delivery could not be noted", **_named(each), why=str(error))
+            return [UNAVAILABLE] * len(deliveries)
         except Exception:
-            log.exception("a delivery could not be taken", github_event=event, delivery=delivery)
-            return FAULT
+            for each in deliveries:
+                log.exception("a delivery could not be taken", **_named(each))
+            return [FAULT] * len(deliveries)
 
     def _mistake(self, source: str) -> Answer:
         wait, begins = self._flood.mistake(source)
@@ -144,6 +158,11 @@ def signed(secret: str, body: bytes, signature: str) -> bool:
     """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
     wanted = "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
     return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
+
+
+def _named(delivery: Delivered) -> dict[str, str]:
+    """What a log calls it."""
+    return {"github_event": delivery.event, "delivery": delivery.guid}
 
 
 def _later(wait: float) -> Answer:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-    from pawl.web.gate import Gate
+    from pawl.web.gate import Gate, Knock
 
 THREADS = 8
 SECONDS_TO_SEND = 60.0
@@ -45,6 +45,8 @@ class FrontDoor:
     def __init__(self, gate: Gate, pages: WSGIApplication, idle: Callable[[], bool]) -> None:
         self._gate, self._pages, self._idle = gate, pages, idle
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+        self._together: list[tuple[Knock, bytes, asyncio.Future[Answer]]] = []
+        """Deliveries that came since the event loop had its last turn."""
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """One request, as RSGI has it."""
@@ -82,8 +84,24 @@ class FrontDoor:
             if away is not None:
                 return away
         if len(body) <= SMALL and self._idle():
-            return self._gate.lets_in(head, body)
-        return await self._on_a_thread(self._gate.lets_in, head, body)
+            return await self._with_others(head, body)
+        answers = await self._on_a_thread(self._gate.lets_in, (head, body))
+        return answers[0]
+
+    async def _with_others(self, head: Knock, body: bytes) -> Answer:
+        loop = asyncio.get_running_loop()
+        if not self._together:
+            loop.call_soon(self._let_in)
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._together.append((head, body, answer))
+        return await answer
+
+    def _let_in(self) -> None:
+        together, self._together = self._together, []
+        answers = self._gate.lets_in(*((head, body) for head, body, _ in together))
+        for (_, _, answered), answer in zip(together, answers, strict=True):
+            if not answered.done():  # its sender may have gone
+                answered.set_result(answer)
 
     async def _on_a_thread(self, what: Callable[..., T], *given: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, what, *given)

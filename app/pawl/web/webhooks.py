@@ -54,7 +54,7 @@ class Webhooks:
             return TOO_LARGE
         except ClientDisconnected:
             return CUT_SHORT
-        return self._gate.lets_in(head, body)
+        return self._gate.lets_in((head, body))[0]
 
 
 class BriefWebhooks:
@@ -81,7 +81,7 @@ class BriefWebhooks:
             sent: the request's headers, named as CGI names them, without its `HTTP_`.
             body: the request's.
         """
-        answer = self._gate.lets_in(knock(peer, sent, _CGI, len(body)), body)
+        [answer] = self._gate.lets_in((knock(peer, sent, _CGI, len(body)), body))
         text = shown(answer)
         lines = [
             f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
