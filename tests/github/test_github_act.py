@@ -146,7 +146,7 @@ def test_a_cancelled_job_is_asked_once(world: World) -> None:
 def test_a_job_that_has_ended_cannot_be_cancelled_and_that_is_fine(world: World) -> None:
     world.settle()
     world.to_measured()
-    (job,) = [job for job in world.view.jobs() if job.key == "1.1"]
+    (job,) = [job for job in world.view.jobs.recent() if job.key == "1.1"]
     assert not world.actor.apply(CancelJob(job.id), world.observe())
 
 

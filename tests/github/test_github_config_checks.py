@@ -133,7 +133,7 @@ def test_taking_the_file_away_is_no_mistake(world: World) -> None:
 def test_the_check_is_nobodys_attempt(world: World) -> None:
     default_branch(world, ConfigChecks(world.view))
     assert world.observe(fresh=True).experiments == ()
-    assert all(check.attempt is None for check in world.view.checks(world.tip("main") or ""))
+    assert all(check.attempt is None for check in world.view.checks.on(world.tip("main") or ""))
 
 
 # Required checks.

@@ -116,8 +116,8 @@ def test_a_crash_anywhere_leaves_one_offer(fresh: Fresh, place: str, kind: str) 
 
 def test_two_processes_open_one(fresh: Fresh) -> None:
     first, second = (Onboarding(RepositoryView(fresh.app.repository(NAME)), True) for _ in range(2))
-    second._view.invitation()
-    second._view.refs()
+    second._view.pulls.invitation()
+    second._view.refs.own()
     first.look()
     with pytest.raises(Moved):
         second.look()

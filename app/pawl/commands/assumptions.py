@@ -59,14 +59,14 @@ ASSUMPTIONS = (
     Assumption(
         "matching-refs",
         "Matching refs are those whose names begin with the text, whatever follows; none at all is an empty list, no 404.",
-        "All branches of all loops are read by one request (`github/view.py`).",
+        "All branches of all loops are read by one request (`github/facet_refs.py`).",
         "git/list-matching-refs",
         probe_git.prefix_matches,
     ),
     Assumption(
         "own-namespace",
         "A ref below `refs/pawl/` can be created, listed and deleted by the API.",
-        "The kill switch `refs/pawl/stop` lies there, where no clone fetches it (`github/view.py`).",
+        "The kill switch `refs/pawl/stop` lies there, where no clone fetches it (`github/facet_refs.py`).",
         "git/create-ref (names must begin with `refs` and have two slashes)",
         probe_git.own_namespace,
     ),
@@ -109,7 +109,7 @@ ASSUMPTIONS = (
     Assumption(
         "branch-told",
         "One answer tells a branch's tip with its tree, its parents and its message, and whether the branch is protected.",
-        "A look at a loop begins with it (`github/view.py`).",
+        "A look at a loop begins with it (`github/facet_refs.py`).",
         "repos/get-branch",
         probe_git.branch_told,
     ),
@@ -168,7 +168,7 @@ ASSUMPTIONS = (
         "Changing a pull request's issue closes it and sets its labels at once, creates a label that is new, and the issue "
         "then names who closed it.",
         "An experiment is ended by one request (`github/experiments.py`), and a person's close is told from Pawl's "
-        "(`github/view.py`).",
+        "(`github/facet_pulls.py`).",
         "issues/update",
         probe_pulls.closed_and_labelled,
     ),
@@ -204,7 +204,7 @@ ASSUMPTIONS = (
     Assumption(
         "pulls-are-issues",
         "The list of issues holds pull requests too, each with the key `pull_request`.",
-        "A pull request that somebody labelled as a tracking issue is not taken for one (`github/view.py`).",
+        "A pull request that somebody labelled as a tracking issue is not taken for one (`github/facet_people.py`).",
         "issues/list-for-repo",
         probe_pulls.pulls_are_issues,
     ),
@@ -218,7 +218,7 @@ ASSUMPTIONS = (
     Assumption(
         "checks-all",
         "With `filter=all` a commit's list holds every check run of the same name.",
-        "Earlier attempts on a head are seen (`github/view.py`).",
+        "Earlier attempts on a head are seen (`github/facet_checks.py`).",
         "checks/list-for-ref",
         probe_pulls.checks_all_listed,
     ),

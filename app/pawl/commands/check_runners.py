@@ -27,7 +27,7 @@ def runner_remarks(
     try:
         client = signed_in_for(environment, Round(repository), seeded=False).client
         page = runners_page(client.get()["html_url"])
-        runners = RepositoryView(client).runners()
+        runners = RepositoryView(client).jobs.runners()
     except (StepError, GitHubError) as error:
         yield Remark("warning", f"the runners of {repository} could not be looked at: {error}")
         return

@@ -292,7 +292,7 @@ class RepositoryLoops:
         return replace(
             snapshot,
             now=now,
-            untaken={job: Untaken(self.view.labels_of(job), self.view.runners()) for job in late},
+            untaken={job: Untaken(self.view.jobs.labels_of(job), self.view.jobs.runners()) for job in late},
             proposing=self._thinker.busy(loop),
             proposer_rests=self._write_up.rests.notice(snapshot, self._clock()) or self._scarce(),
             refusals=dict(self._refusals),

@@ -12,7 +12,7 @@ from pawl.control.events import Event
 from pawl.core.asks import command_line
 from pawl.github.client import Repository
 from pawl.github.errors import GitHubError
-from pawl.github.view import TRACKING_LABEL
+from pawl.github.facet_people import TRACKING_LABEL
 from pawl.messages.labels import EXPERIMENT
 
 log = structlog.get_logger(__name__)

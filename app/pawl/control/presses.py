@@ -90,7 +90,7 @@ def _name_of(payload: Mapping[str, Any]) -> str:
 def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) -> Iterator[Ask]:
     """Presses on a loop's check runs that have no answer in its ledger, as what they ask for."""
     known = {line.key for line in snapshot.ledger if isinstance(line, AskLine)}
-    pulls = {experiment_of(pull.branch, snapshot.loop): pull.number for pull in view.pulls().values()}
+    pulls = {experiment_of(pull.branch, snapshot.loop): pull.number for pull in view.pulls.known().values()}
     tracking = snapshot.tracking.number if snapshot.tracking else 0
     for press in presses:
         if not press.about(snapshot.loop) or press.key in known:
@@ -102,7 +102,7 @@ def asks_of(presses: Iterable[Press], snapshot: Snapshot, view: RepositoryView) 
             yield Ask(
                 id=f"press-{press.id}",
                 by=press.by,
-                level=view.level(press.by),
+                level=view.people.level(press.by),
                 text=f"/pawl {press.verb}",
                 number=number,
                 experiment=experiment,

@@ -28,12 +28,12 @@ def react(view: RepositoryView, action: React) -> None:
 def answer(view: RepositoryView, action: Answer, snapshot: Snapshot) -> bool:
     """Write the answer, unless it is there; whether it was not."""
     marker = answer_marker(action.ask.id)
-    mine = (comment for comment in view.comments() if comment.author == view.client.identity.login)
+    mine = (comment for comment in view.people.comments() if comment.author == view.client.identity.login)
     if any(comment.body.startswith(marker) for comment in mine):
         return False
     body = text_of(action, snapshot)
     made = view.client.post(f"issues/{action.ask.number}/comments", {"body": body})
-    view.put_comment(Comment.read(made))
+    view.people.put_comment(Comment.read(made))
     return True
 
 
@@ -43,5 +43,5 @@ def hold_back(view: RepositoryView, action: HoldBack, loop: str) -> bool:
     if pull is None or HOLD_LABEL in pull.labels:
         return False
     view.client.post(f"issues/{pull.number}/labels", {"labels": [HOLD_LABEL]})
-    view.put_pull(replace(pull, labels=pull.labels | {HOLD_LABEL}))
+    view.pulls.put(replace(pull, labels=pull.labels | {HOLD_LABEL}))
     return True

@@ -30,7 +30,7 @@ FENCES = {Fence.HELD: "success", Fence.PASSED: "failure", Fence.UNTOLD: "neutral
 
 def find(view: RepositoryView, loop: str, commit: str, key: str) -> CheckRun | None:
     """Pawl's own check run of a request on a commit."""
-    for check in view.checks(commit):
+    for check in view.checks.on(commit):
         if check.own and check.name == check_name(loop, key) and check.external_id == key:
             return check
     return None
@@ -58,7 +58,7 @@ def hold(view: RepositoryView, commit: str, request: Request) -> tuple[CheckRun,
 
 def mark_measuring(view: RepositoryView, action: MarkMeasuring) -> bool:
     """Show that the job runs; whether that was news."""
-    if view.check(action.check_run).status != "queued":
+    if view.checks.run(action.check_run).status != "queued":
         return False
     output = texts.measuring(action.request, action.url, action.estimate)
     began = action.began.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -74,7 +74,7 @@ def mark_measuring(view: RepositoryView, action: MarkMeasuring) -> bool:
 
 def tell_untaken(view: RepositoryView, action: TellUntaken) -> bool:
     """Say why no runner takes the job; whether that was news."""
-    check, output = view.check(action.check_run), texts.untaken(action.request, action.why, action.page)
+    check, output = view.checks.run(action.check_run), texts.untaken(action.request, action.why, action.page)
     if check.status != "queued" or check.summary.strip() == output.summary.strip():
         return False
     _read(view, view.client.patch(f"check-runs/{action.check_run}", {"output": asdict(output)}))
@@ -140,7 +140,7 @@ def _create(
 def _conclude(
     view: RepositoryView, check_run: int, conclusion: str, output: CheckOutput, buttons: Buttons = ()
 ) -> bool:
-    if view.check(check_run).status == "completed":
+    if view.checks.run(check_run).status == "completed":
         return False
     body = {
         "status": "completed",
@@ -154,5 +154,5 @@ def _conclude(
 
 def _read(view: RepositoryView, data: dict[str, Any]) -> CheckRun:
     check = CheckRun.read(data, view.client.identity.owns)
-    view.put_check(check)
+    view.checks.put(check)
     return check

@@ -50,7 +50,7 @@ class Committed:
     def has_branch(self, name: str) -> bool:
         """Whether the repository has a branch."""
         try:
-            self._view.branch(name)
+            self._view.refs.branch(name)
         except NotFound:
             return False
         return True

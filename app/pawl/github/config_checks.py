@@ -50,7 +50,7 @@ class ConfigChecks:
         told = (file.sha, tuple(sorted(troubles.items())))
         if self._good == told:
             return False
-        tip = self._view.branch(self._view.default_branch()).sha
+        tip = self._view.refs.branch(self._view.default_branch()).sha
         if self._bad == (*told, tip):
             return False
         setup, output = self._checked(file, tip, troubles)
@@ -63,7 +63,7 @@ class ConfigChecks:
         """Check every open pull request that changes the configuration, once for each head; whether anything was written."""
         changed = False
         view, base = self._view, self._view.default_branch()
-        looked = [pull for pull in view.guests() if pull.base == base][-MOST_GUESTS:]
+        looked = [pull for pull in view.pulls.guests() if pull.base == base][-MOST_GUESTS:]
         for pull in looked:
             if self._guests.get(pull.number) != pull.head:
                 changed |= self._guest(pull)
@@ -111,14 +111,16 @@ class RequiredChecks:
         changed = False
         for loop, rules in loops.items():
             waiting = [head for head in self._heads(loop, rules.branch) if (loop, head) not in self._done]
-            if waiting and check_name(loop) in self._view.required_checks(rules.branch):
+            if waiting and check_name(loop) in self._view.refs.required_checks(rules.branch):
                 for head in waiting:
                     changed |= self._pass(loop, head)
         return changed
 
     def _heads(self, loop: str, branch: str) -> list[str]:
         """Heads of open pull requests to the loop's branch, less those of its experiments."""
-        pulls = {pull.number: pull for pull in (*self._view.pulls().values(), *self._view.guests())}
+        pulls = {
+            pull.number: pull for pull in (*self._view.pulls.known().values(), *self._view.pulls.guests())
+        }
         # The head of an experiment stays unanswered, whoever opens a second pull request from it.
         ours = {
             pull.head for pull in pulls.values() if pull.own and experiment_of(pull.branch, loop) is not None
@@ -140,7 +142,7 @@ def _complete(
     """Put a concluded check run on a commit, unless Pawl's last one of that name says the same; whether it did not."""
     key = key or sha256(canonical_json([conclusion, output]))
     last: CheckRun | None = None
-    for check in view.checks(commit):
+    for check in view.checks.on(commit):
         if check.own and check.name == name:
             last = check
     if last is not None and last.external_id == key:
@@ -153,5 +155,5 @@ def _complete(
         "external_id": key,
         "output": output,
     }
-    view.put_check(CheckRun.read(view.client.post("check-runs", body), view.client.identity.owns))
+    view.checks.put(CheckRun.read(view.client.post("check-runs", body), view.client.identity.owns))
     return True

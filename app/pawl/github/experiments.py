@@ -50,7 +50,7 @@ def pull_of(view: RepositoryView, loop: str, number: int) -> Pull | None:
     """The pull request of an experiment: the newest, if people opened several."""
     branch = experiment_branch(loop, number)
     return max(
-        (pull for pull in view.pulls().values() if pull.branch == branch),
+        (pull for pull in view.pulls.known().values() if pull.branch == branch),
         key=lambda pull: (pull.open, pull.number),
         default=None,
     )
@@ -79,7 +79,7 @@ def open_experiment(view: RepositoryView, opening: Opening) -> bool:
             made=opening.made,
         )
         pull = _pull_request(view, proposal)
-        view.put_no_checks(head)
+        view.checks.put_none(head)
     _mark(view, pull)
     return True
 
@@ -96,7 +96,7 @@ def finish_opening(view: RepositoryView, loop: str, rules: Loop, number: int) ->
 
     Its commit says what was proposed; what that has cost is in the ledger.
     """
-    tip = view.refs().get(experiment_branch(loop, number))
+    tip = view.refs.own().get(experiment_branch(loop, number))
     notes = left_edit(view, loop, number, tip) if tip is not None else None
     if notes is None or pull_of(view, loop, number) is not None:
         return False
@@ -116,26 +116,26 @@ def finish_opening(view: RepositoryView, loop: str, rules: Loop, number: int) ->
 
 def _mark(view: RepositoryView, pull: Pull) -> None:
     view.client.post(f"issues/{pull.number}/labels", {"labels": [EXPERIMENT.name]})
-    view.put_pull(replace(pull, labels=pull.labels | {EXPERIMENT.name}))
+    view.pulls.put(replace(pull, labels=pull.labels | {EXPERIMENT.name}))
 
 
 def _edited(view: RepositoryView, opening: Opening) -> str:
     """The experiment's branch with the edit on it; returns its tip."""
     client, objects, path = view.client, view.objects, opening.rules.edit
     branch, ref = opening.branch, f"git/refs/heads/{opening.branch}"
-    tip = view.refs().get(branch)
+    tip = view.refs.own().get(branch)
     if tip is None:
         try:
             client.post("git/refs", {"ref": f"refs/heads/{branch}", "sha": opening.base})
         except Unprocessable as error:
             raise (Unobservable(in_the_way(branch)) if error.in_the_way else error) from error
-        view.put_ref(branch, opening.base)
+        view.refs.put(branch, opening.base)
     elif _is_edit(view, tip, opening):
         return tip
     elif tip != opening.base:
         # Left behind by an attempt to open it on an older base: Pawl's own branch, without a pull request.
         client.patch(ref, {"sha": opening.base, "force": True})
-        view.put_ref(branch, opening.base)
+        view.refs.put(branch, opening.base)
     before = objects.commit(opening.base).tree
     old = next((entry.sha for entry in objects.entries(before) if entry.path == path), None)
     body = {
@@ -151,7 +151,7 @@ def _edited(view: RepositoryView, opening: Opening) -> str:
     commit = Commit.read(made)
     objects.put_commit(commit)
     objects.put_tree_like(commit.tree, before, path, objects.put_blob(opening.content))
-    view.put_ref(branch, commit.sha)
+    view.refs.put(branch, commit.sha)
     return commit.sha
 
 
@@ -181,7 +181,7 @@ def _pull_request(view: RepositoryView, proposal: Proposal) -> Pull:
         if not error.already_exists or found is None:
             raise
         return found
-    view.put_pull(pull)
+    view.pulls.put(pull)
     return pull
 
 
@@ -191,7 +191,7 @@ def relabel(view: RepositoryView, pull: Pull, label: str) -> bool:
     if labels == pull.labels:
         return False
     view.client.patch(f"issues/{pull.number}", {"labels": sorted(labels)})
-    view.put_pull(replace(pull, labels=labels))
+    view.pulls.put(replace(pull, labels=labels))
     return True
 
 
@@ -203,7 +203,7 @@ def close(view: RepositoryView, loop: str, number: int, label: str) -> bool:
         labels = _labels(pull, label)
         view.client.patch(f"issues/{pull.number}", {"state": "closed", "labels": sorted(labels)})
         login = view.client.identity.login
-        view.put_pull(replace(pull, open=False, labels=labels, ended_by=login))
+        view.pulls.put(replace(pull, open=False, labels=labels, ended_by=login))
         changed = True
     return delete_branch(view, loop, number) or changed
 
@@ -211,13 +211,13 @@ def close(view: RepositoryView, loop: str, number: int, label: str) -> bool:
 def delete_branch(view: RepositoryView, loop: str, number: int) -> bool:
     """Delete an experiment's branch; whether it was there."""
     branch = experiment_branch(loop, number)
-    if branch not in view.refs():
+    if branch not in view.refs.own():
         return False
     with suppress(
         NotFound, Unprocessable
     ):  # somebody was faster, or GitHub deletes merged branches by itself
         view.client.delete(f"git/refs/heads/{branch}")
-    view.put_ref(branch, None)
+    view.refs.put(branch, None)
     return True
 
 

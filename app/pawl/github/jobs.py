@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pawl.core.digest import canonical_json
 from pawl.core.measurement import Request
 from pawl.github.errors import Conflict, Unprocessable
+from pawl.github.facet_jobs import WORKFLOW
 from pawl.github.facts import Dispatched, job_title
-from pawl.github.view import WORKFLOW, RepositoryView
+from pawl.github.view import RepositoryView
 
 GRACE = 120.0
 """Seconds in which a job must show up, on servers that do not say which job a dispatch started."""
@@ -43,7 +44,7 @@ class Jobs:
             self._awaited[title] = self._clock() + GRACE
             view.forget("jobs")
             return
-        view.put_job(
+        view.jobs.put(
             Dispatched(
                 id=told["workflow_run_id"],
                 loop=request.loop,
@@ -61,7 +62,7 @@ class Jobs:
         title = job_title(request.loop, request)
         if any(
             (job.loop, job.key, job.check_run) == (request.loop, request.key, request.check_run)
-            for job in self._view.jobs()
+            for job in self._view.jobs.recent()
         ):
             self._awaited.pop(title, None)
             return True

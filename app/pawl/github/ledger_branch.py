@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pawl.core.ledger import (
     LEDGER_BRANCH,
@@ -19,11 +19,10 @@ from pawl.core.ledger import (
     segment_path,
     written_digests,
 )
+from pawl.github.client import Repository
 from pawl.github.errors import Moved, Unobservable, Unprocessable, in_the_way
-from pawl.github.objects import Commit
-
-if TYPE_CHECKING:
-    from pawl.github.view import RepositoryView
+from pawl.github.facet_refs import Refs
+from pawl.github.objects import Commit, Objects
 
 _SEGMENT = re.compile(r"ledger-[0-9]{4,}\.jsonl")
 
@@ -49,8 +48,8 @@ class _Segment:
 class LedgerBranch:
     """The ledgers of a repository's loops, as far as they were read. A full segment never changes, so it is read once."""
 
-    def __init__(self, view: RepositoryView) -> None:
-        self._view = view
+    def __init__(self, client: Repository, refs: Refs, objects: Objects) -> None:
+        self._client, self._refs, self._objects = client, refs, objects
         self._seen: dict[str, _Seen] = {}
         self._parsed: dict[str, dict[str, _Segment]] = {}
 
@@ -60,7 +59,7 @@ class LedgerBranch:
         Raises:
             LedgerError: the branch is not what Pawl wrote.
         """
-        tip = self._view.refs().get(LEDGER_BRANCH)
+        tip = self._refs.own().get(LEDGER_BRANCH)
         if tip is None:
             return ()
         seen = self._seen.get(loop)
@@ -107,11 +106,11 @@ class LedgerBranch:
         for path in changed:
             here = [line for line in lasting if segment_path(loop, line.seq) == path]
             texts[path] = "".join(f"{line.text}\n" for line in here)
-        old = self._view.refs().get(LEDGER_BRANCH)
+        old = self._refs.own().get(LEDGER_BRANCH)
         tip = self._commit(old, texts, message)
         # The new lines are what was written: nothing of this needs to be read back.
         segments = dict(self._seen[loop].segments) if loop in self._seen else {}
-        names = {path: self._view.objects.put_blob(text.encode()) for path, text in texts.items()}
+        names = {path: self._objects.put_blob(text.encode()) for path, text in texts.items()}
         for path in changed:
             segments[path.rsplit("/", 1)[-1]] = names[path]
         for other, seen in self._seen.items():
@@ -122,7 +121,7 @@ class LedgerBranch:
 
     def _commit(self, parent: str | None, texts: Mapping[str, str], message: str) -> str:
         """One commit on top of the parent, or the branch's first; returns its name."""
-        client, objects = self._view.client, self._view.objects
+        client, objects = self._client, self._objects
         files = [
             {"path": path, "mode": "100644", "type": "blob", "content": text} for path, text in texts.items()
         ]
@@ -144,11 +143,11 @@ class LedgerBranch:
                 raise
             raise Moved(f"the branch {LEDGER_BRANCH} has moved: {error.message}") from error
         objects.put_commit(Commit(commit, tree, tuple(parents), message))
-        self._view.put_ref(LEDGER_BRANCH, commit)
+        self._refs.put(LEDGER_BRANCH, commit)
         return str(commit)
 
     def _segments(self, loop: str, tip: str) -> dict[str, str]:
-        objects = self._view.objects
+        objects = self._objects
         folder = objects.folder(tip).get(loop)
         if folder is None:
             return {}
@@ -160,7 +159,7 @@ class LedgerBranch:
             if sha in before:
                 parsed[sha] = before[sha]
             else:
-                text = self._view.objects.blob(sha).decode("utf-8", errors="replace")
+                text = self._objects.blob(sha).decode("utf-8", errors="replace")
                 read = parse_lines(text, f"{loop}/{name} on {LEDGER_BRANCH}")
                 parsed[sha] = _Segment(read, written_digests(text))
         lines = tuple(line for part in parsed.values() for line in part.lines)

@@ -85,7 +85,7 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
         Refused: GitHub's rules let neither through.
     """
     name = snapshot.rules.branch
-    branch, pull = view.branch(name), _pull(view, snapshot, action.experiment)
+    branch, pull = view.refs.branch(name), _pull(view, snapshot, action.experiment)
     tip = branch.sha
     if tip != action.commit:
         if tip != action.parent or pull.head != action.commit:
@@ -100,10 +100,10 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
         except (Unprocessable, Forbidden, Conflict) as error:
             tip = _merge_pull(view, action, pull, name, error)
     relabel(view, pull, KEEP.name)
-    view.put_branch(replace(branch, sha=tip))
+    view.refs.put_branch(replace(branch, sha=tip))
     seen = Pull.read(view.client.get(f"pulls/{pull.number}"))
     login = view.client.identity.login
-    view.put_pull(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
+    view.pulls.put(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
     if seen.merged:
         # Before GitHub has noticed the merge, a deleted branch would close the pull request unmerged.
         delete_branch(view, snapshot.loop, action.experiment)
@@ -129,7 +129,7 @@ def merge_asked(view: RepositoryView, action: MergeAsked, snapshot: Snapshot) ->
         raise Refused(error.message) from error
     view.forget("refs")
     login = view.client.identity.login
-    view.put_pull(replace(pull, open=False, merged=True, merge_commit=commit, ended_by=login))
+    view.pulls.put(replace(pull, open=False, merged=True, merge_commit=commit, ended_by=login))
     return True
 
 
@@ -139,7 +139,7 @@ def _require_going(view: RepositoryView, snapshot: Snapshot, pull: Pull) -> None
     issue = tracking_issue(view, snapshot.loop)
     seen = replace(
         snapshot,
-        stop=view.stop(),
+        stop=view.refs.stop(),
         tracking=Tracking(issue.number, issue.open, issue.labels) if issue else snapshot.tracking,
     )
     if paused(seen) is not None:
@@ -153,7 +153,7 @@ def _merge_pull(view: RepositoryView, action: Merge, pull: Pull, name: str, refu
     if isinstance(refusal, Unprocessable) and refusal.not_fast_forward:
         raise Moved(f"{name} has moved: {refusal.message}") from refusal
     view.forget("refs")
-    if view.branch(name).sha != action.parent:
+    if view.refs.branch(name).sha != action.parent:
         raise Moved(f"{name} has moved") from refusal
     try:
         return _merged_by_github(view, pull, view.objects.commit(action.commit).message)
@@ -214,10 +214,10 @@ def _replace_head(view: RepositoryView, pull: Pull, commit: Commit) -> Pull:
         view.client.patch(f"git/refs/heads/{pull.branch}", {"sha": commit.sha, "force": True})
     except Unprocessable as error:
         raise Moved(f"the branch {pull.branch} cannot be moved: {error.message}") from error
-    view.put_ref(pull.branch, commit.sha)
-    view.put_no_checks(commit.sha)
+    view.refs.put(pull.branch, commit.sha)
+    view.checks.put_none(commit.sha)
     moved = replace(pull, head=commit.sha)
-    view.put_pull(moved)
+    view.pulls.put(moved)
     return moved
 
 

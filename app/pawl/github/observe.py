@@ -87,9 +87,9 @@ class _Look:
             orphans=tuple(self._orphans(experiments)),
             late=tuple(self._late(experiments)),
             tracking=Tracking(issue.number, issue.open, issue.labels) if issue else None,
-            stop=self.view.stop(),
+            stop=self.view.refs.stop(),
             asks=tuple(self._asks(issue)),
-            resumer=self.view.labelled_by(issue.number, RESUME_LABEL)
+            resumer=self.view.people.labelled_by(issue.number, RESUME_LABEL)
             if issue is not None and RESUME_LABEL in issue.labels
             else None,
             public=self.view.home().public,
@@ -98,12 +98,12 @@ class _Look:
         )
         if issue is None or brakes(seen)[Brake.PAUSED] == brakes_told(self.lines)[Brake.PAUSED]:
             return seen
-        return replace(seen, braked_by=self.view.braked_by(issue.number))
+        return replace(seen, braked_by=self.view.people.braked_by(issue.number))
 
     def _base(self) -> Base:
         rules = self.rules
         try:
-            branch = self.view.branch(rules.branch)
+            branch = self.view.refs.branch(rules.branch)
         except NotFound:
             raise Unobservable(
                 f"{self.view.name} has no branch {rules.branch}; create it, or name another one as `branch` of the "
@@ -142,7 +142,7 @@ class _Look:
     def _experiments(self) -> Iterator[Experiment]:
         concluded = {line.experiment for line in self.lines if isinstance(line, OutcomeLine)}
         by_number: dict[int, Pull] = {}
-        for _, pull in sorted(self.view.pulls().items()):
+        for _, pull in sorted(self.view.pulls.known().items()):
             number = experiment_of(pull.branch, self.loop)
             if number is None or number in concluded:
                 continue
@@ -152,7 +152,7 @@ class _Look:
             yield self._experiment(number, pull)
 
     def _experiment(self, number: int, pull: Pull) -> Experiment:
-        if pull.open and pull.head == self.view.branch(self.rules.branch).sha:
+        if pull.open and pull.head == self.view.refs.branch(self.rules.branch).sha:
             # The branch was moved to its head: GitHub takes a moment to notice that this merged it.
             pull = replace(pull, open=False, merged=True, merge_commit=pull.head)
         objects, path = self.view.objects, self.rules.edit
@@ -175,14 +175,14 @@ class _Look:
             inputs_after=self._inputs(before, new),
             open=pull.open,
             merged=pull.merged,
-            ended_by="" if pull.open else self.view.ended_by(pull),
+            ended_by="" if pull.open else self.view.pulls.ended_by(pull),
             merge_commit=pull.merge_commit,
             final=final,
             objections=wrong,
             labels=pull.labels,
             attempt=self._attempt(number, pull.head),
             checks=tuple(self._checks(pull.head)) if final and pull.open else (),
-            branch_exists=experiment_branch(self.loop, number) in self.view.refs(),
+            branch_exists=experiment_branch(self.loop, number) in self.view.refs.own(),
             hypothesis=notes.hypothesis,
             proposer=notes.proposer,
             predicted=notes.predicted,
@@ -210,7 +210,7 @@ class _Look:
         """The newest of Pawl's own check runs that names this experiment; anybody else's are not looked at."""
         mine = [
             (check.attempt[1], check.id, check)
-            for check in self.view.checks(head)
+            for check in self.view.checks.on(head)
             if self._own(check) and check.attempt is not None and check.attempt[0] == str(number)
         ]
         if not mine:
@@ -235,13 +235,13 @@ class _Look:
 
         Its record is not wanted once the ledger has the verdict that it led to.
         """
-        for job in self.view.jobs():
+        for job in self.view.jobs.recent():
             if (job.loop, job.key, job.check_run) == (self.loop, key, check_run):
                 return self._with_record(job, wanted)
         return None
 
     def _with_record(self, job: Dispatched, wanted: bool = True) -> Job:
-        handed = self.view.handed(job.id) if wanted and job.status == "completed" else Handed()
+        handed = self.view.jobs.handed(job.id) if wanted and job.status == "completed" else Handed()
         trouble = handed.trouble
         if trouble and job.conclusion not in ("", "success"):
             trouble = f"{trouble} ({job.conclusion})"
@@ -261,10 +261,10 @@ class _Look:
 
     def _checks(self, head: str) -> Iterator[Check]:
         """What others say of a final commit: the newest check run of each name, and every status."""
-        newest = {check.name: check for check in self.view.checks(head) if not check.own}
+        newest = {check.name: check for check in self.view.checks.on(head) if not check.own}
         for check in newest.values():
             yield Check(check.name, check.status, check.conclusion)
-        for status in self.view.statuses(head):
+        for status in self.view.checks.statuses(head):
             pending = status.state == "pending"
             conclusion = "" if pending else "success" if status.state == "success" else "failure"
             yield Check(status.context, "queued" if pending else "completed", conclusion)
@@ -277,11 +277,11 @@ class _Look:
             return
         known = {line.key for line in self.lines if isinstance(line, AskLine)}
         places: dict[int, int | None] = {issue.number: None}
-        for pull in self.view.pulls().values():
+        for pull in self.view.pulls.known().values():
             number = experiment_of(pull.branch, self.loop)
             if number is not None:
                 places[pull.number] = number
-        for comment in self.view.comments():
+        for comment in self.view.people.comments():
             text = command_line(comment.body)
             # An edited comment may have become a command by somebody else's hand: whoever may write can edit it.
             if not text or not comment.person or comment.edited or comment.number not in places:
@@ -290,7 +290,7 @@ class _Look:
                 yield Ask(
                     id=str(comment.id),
                     by=comment.author,
-                    level=self.view.level(comment.author),
+                    level=self.view.people.level(comment.author),
                     text=text,
                     number=comment.number,
                     experiment=places[comment.number],
@@ -302,7 +302,7 @@ class _Look:
     def _calibrating(self) -> Iterator[Calibrating]:
         known = {f"c{line.number}" for line in self.lines if isinstance(line, NUMBERED)}
         started: set[str] = set()
-        for job in self.view.jobs():
+        for job in self.view.jobs.recent():
             if job.loop != self.loop or job.key[0] != "c" or job.key.split(".")[0] in known | started:
                 continue
             asked = self._asked(job, job.key)
@@ -320,7 +320,7 @@ class _Look:
         recorded = {job for line in self.lines if isinstance(line, VerdictLine) for job in line.jobs}
         for experiment in experiments:
             now = experiment.attempt
-            for job in self.view.jobs():
+            for job in self.view.jobs.recent():
                 number, _, attempt = job.key.partition(".")
                 if job.loop != self.loop or number != str(experiment.number) or job.id in recorded:
                     continue
@@ -349,7 +349,7 @@ class _Look:
             key: what the check run's name says beside the loop's; nothing for an experiment.
         """
         try:
-            check = self.view.check(job.check_run)
+            check = self.view.checks.run(job.check_run)
         except NotFound:
             return None
         request = read_request(check.text)
@@ -361,7 +361,7 @@ class _Look:
         """Records of jobs that were lost without one: an upload may be listed after its job's end, or a runner come back."""
         flying = {experiment.number for experiment in experiments}
         known = {line.key for line in self.lines if isinstance(line, LateLine)}
-        jobs = {job.id: job for job in self.view.jobs()}
+        jobs = {job.id: job for job in self.view.jobs.recent()}
         for line in self.lines:
             if not isinstance(line, LostLine) or line.experiment not in flying or late_key(line) in known:
                 continue
@@ -377,7 +377,7 @@ class _Look:
         _, request = asked
         if len(request.runs) != line.known_runs:
             return None  # it had handed a record in, whose runs are known
-        handed = self.view.handed(job.id)
+        handed = self.view.jobs.handed(job.id)
         record = handed.record
         if record is None or record.request != request.digest or not record.runs:
             return None
@@ -390,23 +390,23 @@ class _Look:
     @cached_property
     def _last_number(self) -> int:
         """A bare branch at the base's tip is what is left of an opening that died at once: its number is free."""
-        tip = self.view.branch(self.rules.branch).sha
-        opened = [experiment_of(pull.branch, self.loop) or 0 for pull in self.view.pulls().values()]
+        tip = self.view.refs.branch(self.rules.branch).sha
+        opened = [experiment_of(pull.branch, self.loop) or 0 for pull in self.view.pulls.known().values()]
         last = max((*opened, *self._concluded), default=0)
         for number in sorted(self._branches(but=tip)):
             last = max(last, number if number - last <= LEAP else 0)
         return last
 
     def _branches(self, but: str) -> Iterator[int]:
-        for branch, tip in self.view.refs().items():
+        for branch, tip in self.view.refs.own().items():
             number = experiment_of(branch, self.loop)
             if number is not None and tip != but:
                 yield number
 
     def _unopened(self) -> Iterator[int]:
         """Experiments whose opening died between their edit and their pull request."""
-        pulls = {pull.branch for pull in self.view.pulls().values()}
-        for branch, tip in self.view.refs().items():
+        pulls = {pull.branch for pull in self.view.pulls.known().values()}
+        for branch, tip in self.view.refs.own().items():
             number = experiment_of(branch, self.loop)
             if number is None or number > self._last_number or number in self._concluded or branch in pulls:
                 continue

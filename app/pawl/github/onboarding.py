@@ -48,7 +48,7 @@ class Onboarding:
             Unobservable: a branch is in the way of the offer's; the text says which.
             GitHubError: a request did not succeed.
         """
-        tip, invitation = self._tip(), self._view.invitation()
+        tip, invitation = self._tip(), self._view.pulls.invitation()
         layout = self._layout(tip) if tip and not (invitation and not invitation.open) else None
         match offer(self._ground(tip, invitation, layout)):
             case Offer.BRANCH if tip and layout:
@@ -65,19 +65,19 @@ class Onboarding:
 
     def tidy(self) -> bool:
         """Delete the offer's branch once it is merged; whether it was there."""
-        if ONBOARDING_BRANCH not in self._view.refs():
+        if ONBOARDING_BRANCH not in self._view.refs.own():
             return False
-        invitation = self._view.invitation()
+        invitation = self._view.pulls.invitation()
         if invitation is None or not invitation.merged:
             return False
         with suppress(NotFound, Unprocessable):  # somebody was faster
             self._view.client.delete(f"git/refs/heads/{ONBOARDING_BRANCH}")
-        self._view.put_ref(ONBOARDING_BRANCH, None)
+        self._view.refs.put(ONBOARDING_BRANCH, None)
         return True
 
     def _tip(self) -> Branch | None:
         try:
-            return self._view.branch(self._view.default_branch())
+            return self._view.refs.branch(self._view.default_branch())
         except NotFound:
             return None  # an empty repository
 
@@ -89,8 +89,8 @@ class Onboarding:
             empty=tip is None,
             chosen=self._chosen,
             recognised=layout is not None and bool(layout.kind),
-            used=LEDGER_BRANCH in self._view.refs(),
-            branch=ONBOARDING_BRANCH in self._view.refs(),
+            used=LEDGER_BRANCH in self._view.refs.own(),
+            branch=ONBOARDING_BRANCH in self._view.refs.own(),
             pull=_state(invitation),
         )
 
@@ -120,10 +120,10 @@ class Onboarding:
                 raise Moved(f"the branch {ONBOARDING_BRANCH} appeared meanwhile") from error
             raise
         objects.put_commit(Commit.read(made))
-        self._view.put_ref(ONBOARDING_BRANCH, made["sha"])
+        self._view.refs.put(ONBOARDING_BRANCH, made["sha"])
 
     def _open(self, tip: Branch, layout: Layout) -> bool:
-        head = self._view.refs()[ONBOARDING_BRANCH]
+        head = self._view.refs.own()[ONBOARDING_BRANCH]
         body = {
             "title": TITLE,
             "body": self._body(head, layout),
@@ -138,7 +138,7 @@ class Onboarding:
             if "no commits between" in error.message.lower():
                 return False  # somebody emptied the branch: there is nothing to offer
             raise
-        self._view.put_invitation(made)
+        self._view.pulls.put_invitation(made)
         return True
 
     def _refresh(self, invitation: Invitation, layout: Layout) -> bool:
@@ -147,7 +147,7 @@ class Onboarding:
         if invitation.body.replace("\r\n", "\n").strip() == body.strip():
             return False
         self._view.client.patch(f"pulls/{invitation.number}", {"body": body})
-        self._view.put_invitation(replace(invitation, body=body))
+        self._view.pulls.put_invitation(replace(invitation, body=body))
         return True
 
     def _body(self, head: str, layout: Layout) -> str:

@@ -10,9 +10,10 @@ from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
 from pawl.github.comments import Comments
 from pawl.github.errors import NotFound
+from pawl.github.facet_people import TRACKING_LABEL
 from pawl.github.facts import CheckRun, Issue
 from pawl.github.grants import Grant
-from pawl.github.view import TRACKING_LABEL, RepositoryView
+from pawl.github.view import RepositoryView
 from pawl.messages.permissions import MARKER, TITLE, granted_page, waiting_page, waiting_words
 
 log = structlog.get_logger(__name__)
@@ -78,7 +79,7 @@ class Permissions:
     def _issue(self, grant: Grant) -> Told:
         if not grant.allows("issues", "write"):
             return ""
-        if any(issue.open and issue.title != TITLE for issue in self._view.tracking()):
+        if any(issue.open and issue.title != TITLE for issue in self._view.people.tracking()):
             self._actor.tell_every_loop(waiting_words(grant.lacking, grant.page))
             return "issue"
         if not self._awaited(grant):
@@ -86,7 +87,7 @@ class Permissions:
         issue, body = self._own_issue(), waiting_page(grant.lacking, grant.page)
         if issue is None:
             fields = {"title": TITLE, "body": body, "labels": [TRACKING_LABEL]}
-            self._view.put_tracking(Issue.read(self._view.client.post("issues", fields)))
+            self._view.people.put_tracking(Issue.read(self._view.client.post("issues", fields)))
         elif (
             issue.body.strip() != body.strip()
         ):  # else it says so, or somebody closed it and does not want to hear it
@@ -95,7 +96,7 @@ class Permissions:
         return "issue"
 
     def _own_issue(self) -> Issue | None:
-        return next((issue for issue in self._view.tracking() if issue.title == TITLE), None)
+        return next((issue for issue in self._view.people.tracking() if issue.title == TITLE), None)
 
     def _check(self, grant: Grant) -> Told:
         if not (
@@ -103,12 +104,12 @@ class Permissions:
         ):
             return ""
         try:
-            tip = self._view.branch(self._view.default_branch()).sha
+            tip = self._view.refs.branch(self._view.default_branch()).sha
         except NotFound:
             return ""  # an empty repository
         output = {"title": TITLE, "summary": waiting_page(grant.lacking, grant.page)}
         body = {"name": CHECK, "status": "completed", "conclusion": "action_required", "output": output}
-        own = [check for check in self._view.checks(tip) if check.own and check.name == CHECK]
+        own = [check for check in self._view.checks.on(tip) if check.own and check.name == CHECK]
         if own:
             self._checked = own[-1].id
             self._view.client.patch(f"check-runs/{self._checked}", body)
@@ -121,7 +122,7 @@ class Permissions:
         if not grant.allows("pull_requests", "write"):
             return ""
         body = waiting_page(grant.lacking, grant.page)
-        pulls = [pull.number for pull in self._view.pulls().values() if pull.open]
+        pulls = [pull.number for pull in self._view.pulls.known().values() if pull.open]
         for number in pulls:
             self._comments.write(number, MARKER, body, fresh=False)
             self._commented.add(number)

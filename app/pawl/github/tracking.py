@@ -22,7 +22,7 @@ NO_ISSUES = (
 
 def tracking_issue(view: RepositoryView, loop: str) -> Issue | None:
     """The loop's tracking issue: the oldest open one, else the newest closed one."""
-    found = [issue for issue in view.tracking() if issue.title == tracking_title(loop)]
+    found = [issue for issue in view.people.tracking() if issue.title == tracking_title(loop)]
     return next((issue for issue in found if issue.open), found[-1] if found else None)
 
 
@@ -54,7 +54,7 @@ def ensure(view: RepositoryView, snapshot: Snapshot) -> bool:
     if made.author != view.client.identity.login:
         view.client.patch(f"issues/{made.number}", {"state": "closed", "state_reason": "not_planned"})
         raise estranged(view, f"The tracking issue #{made.number}", made.author)
-    view.put_tracking(made)
+    view.people.put_tracking(made)
     return True
 
 
@@ -78,7 +78,7 @@ class Standing:
         changed = issue.body.strip() != body.strip()
         if changed:
             self._view.client.patch(f"issues/{issue.number}", {"body": body})
-            self._view.put_tracking(replace(issue, body=body))
+            self._view.people.put_tracking(replace(issue, body=body))
         self._told[snapshot.loop] = news
         return changed
 
@@ -91,7 +91,7 @@ class Standing:
     def trouble_everywhere(self, why: str) -> bool:
         """Say in the tracking issue of every loop why none can be looked at; whether that was news to any."""
         self._told.clear()
-        told = [tell_trouble(self._view, issue, why) for issue in self._view.tracking() if issue.open]
+        told = [tell_trouble(self._view, issue, why) for issue in self._view.people.tracking() if issue.open]
         return any(told)
 
 
@@ -101,7 +101,7 @@ def tell_trouble(view: RepositoryView, issue: Issue, why: str) -> bool:
     if issue.body.strip() == body.strip():
         return False
     view.client.patch(f"issues/{issue.number}", {"body": body})
-    view.put_tracking(replace(issue, body=body))
+    view.people.put_tracking(replace(issue, body=body))
     return True
 
 
@@ -111,7 +111,7 @@ def add_labels(view: RepositoryView, loop: str, labels: tuple[str, ...]) -> bool
     if issue is None or issue.labels >= set(labels):
         return False
     view.client.post(f"issues/{issue.number}/labels", {"labels": list(labels)})
-    view.put_tracking(replace(issue, labels=issue.labels | set(labels)))
+    view.people.put_tracking(replace(issue, labels=issue.labels | set(labels)))
     return True
 
 
@@ -126,7 +126,7 @@ def remove_labels(view: RepositoryView, loop: str, labels: tuple[str, ...]) -> b
             view.client.delete(f"issues/{issue.number}/labels/{label}")
         except NotFound:
             continue  # somebody was faster
-    view.put_tracking(replace(issue, labels=issue.labels - set(there)))
+    view.people.put_tracking(replace(issue, labels=issue.labels - set(there)))
     return True
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pawl.github.client import Repository
-from pawl.github.view import WORKFLOW, RepositoryView
+from pawl.github.facet_jobs import WORKFLOW
+from pawl.github.view import RepositoryView
 
 TURN = "pawl propose"
 """The title of a workflow run that measures nothing."""
