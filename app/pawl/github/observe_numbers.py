@@ -1,0 +1,53 @@
+"""Which numbers a loop's experiments have taken, as a look sees them, and which were left half opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pawl.core.ledger import OutcomeLine, VerdictLine
+from pawl.github.experiments import left_edit
+from pawl.github.look import Look
+
+LEAP = 100
+"""Numbers by which a branch alone may be ahead of every experiment that is known: more than there are lanes. Whoever may
+push can make one of any number, and behind the last one with nine digits there is none that Pawl would know again."""
+
+
+def last_number(look: Look) -> int:
+    """The largest number in use anywhere.
+
+    A bare branch at the base's tip is what is left of an opening that died at once: its number is free.
+    """
+    tip = look.tip().sha
+    opened = [look.number_of(pull.branch) or 0 for pull in look.view.pulls.known().values()]
+    last = max((*opened, *_concluded(look)), default=0)
+    for number in sorted(number for _, number, at in _branches(look) if at != tip):
+        last = max(last, number if number - last <= LEAP else 0)
+    return last
+
+
+def unopened(look: Look, last: int) -> Iterator[int]:
+    """Experiments whose opening died between their edit and their pull request.
+
+    Args:
+        look: the look.
+        last: the largest number in use.
+    """
+    pulls, concluded = {pull.branch for pull in look.view.pulls.known().values()}, _concluded(look)
+    for branch, number, tip in _branches(look):
+        if number > last or number in concluded or branch in pulls:
+            continue
+        if left_edit(look.view, look.loop, number, tip) is not None:
+            yield number
+
+
+def _concluded(look: Look) -> set[int]:
+    return {line.experiment for line in look.lines if isinstance(line, (VerdictLine, OutcomeLine))}
+
+
+def _branches(look: Look) -> Iterator[tuple[str, int, str]]:
+    """Branches of experiments, with number and tip."""
+    for branch, tip in look.view.refs.own().items():
+        number = look.number_of(branch)
+        if number is not None:
+            yield branch, number, tip
