@@ -1,20 +1,21 @@
-"""The `pawl runner` commands. As in `pawl.cli`, each imports what it needs when it runs."""
+"""Making a machine a runner: `pawl runner`."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pawl.cli.options import AsJson, Repo
 from pawl.commands.failing import fail
 from pawl.runner import JOB_USER, PROGRAM, RUNNER_USER, STATE, TOKEN_FILE
 
-runner = typer.Typer(
+commands = typer.Typer(
     help="Make this machine a self-hosted runner, walled off from what it runs.", no_args_is_help=True
 )
-Repo = Annotated[str, typer.Option("--repo", help="OWNER/NAME")]
 Gpus = Annotated[
     str, typer.Option(help="Indices like 0,1, each with a runner of its own; by default all there are.")
 ]
@@ -30,7 +31,7 @@ AcceptPublic = Annotated[
 ]
 
 
-@runner.command(name="up")
+@commands.command(name="up")
 def runner_up(
     repo: Repo,
     gpus: Gpus = "",
@@ -44,8 +45,6 @@ def runner_up(
     api: Annotated[str, typer.Option(help="PAWL_API")] = "",
 ) -> None:
     """Register a runner for each GPU, each for one job, again and again. A signal lets jobs end, another one ends them."""
-    import os
-
     from pawl.commands.runner import Wish, up
     from pawl.runner.errors import Unfit
 
@@ -61,7 +60,7 @@ def runner_up(
         fail(error)
 
 
-@runner.command(name="check")
+@commands.command(name="check")
 def runner_check(
     repo: Repo,
     gpus: Gpus = "",
@@ -72,11 +71,9 @@ def runner_check(
     job_user: JobUser = JOB_USER,
     accept_public: AcceptPublic = False,
     api: Annotated[str, typer.Option(help="PAWL_API")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether this machine is fit to be a runner: driver, engine, clocks, disk, isolation. Changes nothing."""
-    import os
-
     from pawl.commands.runner import Wish, check
     from pawl.runner.errors import Unfit
 
@@ -93,7 +90,7 @@ def runner_check(
         fail(error)
 
 
-@runner.command(name="prune")
+@commands.command(name="prune")
 def runner_prune(
     state: StateFolder = STATE,
     days: Annotated[int, typer.Option(min=7, help="Keep what was used within so many days.")] = 14,
