@@ -6,10 +6,11 @@ import random
 from functools import cache
 
 from pawl.core.calibration import calibration_of
+from pawl.core.chain import head_of
 from pawl.core.config import SELECT, Loop
 from pawl.core.decision import Finding, advance
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine, head_of
+from pawl.core.ledger import AnyLine, CalibrationLine, Outcome, OutcomeLine, VerdictLine
 from pawl.core.measurement import Arm, Purpose, Request, RunFact, RunStatus, Stage
 
 INPUTS, BASE = "a" * 64, "b" * 40

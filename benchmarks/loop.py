@@ -11,7 +11,8 @@ from statistics import mean, median
 
 from benchmarks.figures import Figure
 from pawl.commands.logs import log_as_json
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, OutcomeLine, VerdictLine, parse_lines
+from pawl.core.chain import LEDGER_BRANCH, parse_lines
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Stage
 from pawl.demo.runner import Stint
 from pawl.demo.town import OWNER, Town

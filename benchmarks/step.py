@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.history import history
-from pawl.core.ledger import LEDGER_BRANCH, SEGMENT, AnyLine, segment_path
+from pawl.core.chain import LEDGER_BRANCH, SEGMENT, segment_path
+from pawl.core.ledger import AnyLine
 from pawl.localhub import Hub, HubServer
 from pawl.messages.scaffold import workflow
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from action.act_kit import USES
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, OutcomeLine, VerdictLine, parse_lines
+from pawl.core.chain import LEDGER_BRANCH, parse_lines
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.localhub import HubServer
 from pawl.messages.scaffold import loop_workflow
 

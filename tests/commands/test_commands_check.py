@@ -12,9 +12,10 @@ from pawl.commands.check import _cost_sentences, run_check
 from pawl.commands.check_agent import thinking_of
 from pawl.commands.cost import RUNS_PER_KEEP, Cost, cost_from_ledger
 from pawl.commands.history import History, table
+from pawl.core.chain import GENESIS
 from pawl.core.config import SELECT
 from pawl.core.config_file import parse_config
-from pawl.core.ledger import GENESIS, CalibrationLine, Outcome, OutcomeLine, SpendLine
+from pawl.core.ledger import CalibrationLine, Outcome, OutcomeLine, SpendLine
 from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage
 from pawl.core.noise import upper_sigma
 from pawl.localhub import Hub

@@ -9,8 +9,8 @@ import pytest
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world, files
 from sqlalchemy import create_engine, text
 
+from pawl.core.chain import LEDGER_BRANCH
 from pawl.core.config import WORKFLOW_PATH
-from pawl.core.ledger import LEDGER_BRANCH
 from pawl.core.measurement import Request
 from pawl.localhub import Hub
 from pawl.messages.scaffold import workflow

@@ -22,9 +22,10 @@ from pawl.control.proposing import (
     traces_of,
 )
 from pawl.control.thinking import Thought
+from pawl.core.chain import check_chain
 from pawl.core.draft import Draft
 from pawl.core.edit import Edit
-from pawl.core.ledger import AnyLine, AskLine, IncidentLine, SpendLine, check_chain
+from pawl.core.ledger import AnyLine, AskLine, IncidentLine, SpendLine
 from pawl.core.snapshot import Base, Snapshot
 from pawl.meta.atif import AtifAgent, Step, Trajectory, numbered
 from pawl.meta.proposer import Proposal, Spend

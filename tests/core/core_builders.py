@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pawl.core.chain import head_of
 from pawl.core.config import SELECT, Loop
 from pawl.core.decision import Calibrated, Fence, Finding, Tried, advance
-from pawl.core.ledger import AnyLine, CalibrationLine, CanaryLine, OutcomeLine, VerdictLine, head_of
+from pawl.core.ledger import AnyLine, CalibrationLine, CanaryLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import (
     Arm,
     Calibration,

@@ -17,20 +17,14 @@ from typing import Any
 from pawl.core import actions as act
 from pawl.core.asks import Labelled, Level
 from pawl.core.canary import claim_of
+from pawl.core.chain import head_of, parse_lines
 from pawl.core.config import SEAL, SELECT, Loop
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict, advance
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.core.edit import objections, scope_objection
 from pawl.core.lanes import slots
-from pawl.core.ledger import (
-    NUMBERED,
-    AnyLine,
-    OutcomeLine,
-    VerdictLine,
-    head_of,
-    parse_lines,
-)
+from pawl.core.ledger import NUMBERED, AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import (
     Arm,
     Environment,

@@ -10,13 +10,9 @@ from core_builders import History, run_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pawl.core.digest import sha256
-from pawl.core.ledger import (
+from pawl.core.chain import (
     GENESIS,
-    AnyLine,
-    IncidentLine,
     LedgerError,
-    ResumeLine,
     check_chain,
     experiment_folder,
     head_of,
@@ -24,6 +20,8 @@ from pawl.core.ledger import (
     segment_path,
     written_digests,
 )
+from pawl.core.digest import sha256
+from pawl.core.ledger import AnyLine, IncidentLine, ResumeLine
 from pawl.core.measurement import LARGEST, Arm, RunStatus, Stage
 
 

@@ -22,12 +22,13 @@ from core_builders import (
 from core_world import World, rules_of
 
 from pawl.core.actions import UpdateTracking
+from pawl.core.chain import check_chain
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
 from pawl.core.judging import MAX_ATTEMPTS, audited, judge, known_runs, verdict_key, write_incident
-from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine, check_chain
+from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine
 from pawl.core.measurement import (
     Arm,
     Calibration,

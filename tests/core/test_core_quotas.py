@@ -14,9 +14,10 @@ from test_core_world import assert_sound, gain, started, until
 
 from pawl.core import actions as act
 from pawl.core.asks import Ask, Level
+from pawl.core.chain import GENESIS
 from pawl.core.config_parts import Limits
 from pawl.core.decide import Circumstances, decide
-from pawl.core.ledger import GENESIS, Measured, Outcome, OutcomeLine
+from pawl.core.ledger import Measured, Outcome, OutcomeLine
 from pawl.core.policy import HoldReason, hold
 from pawl.core.quotas import HOUR, measured_today, merges_today, no_job, no_merge, no_proposal
 from pawl.core.states import State

@@ -12,21 +12,11 @@ from core_world import EDIT, KNOBS, World, rules_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pawl.core.chain import GENESIS, LedgerError, parse_lines
 from pawl.core.config import SELECT
 from pawl.core.decision import Verdict
 from pawl.core.digest import canonical_json, sha256
-from pawl.core.ledger import (
-    GENESIS,
-    AnyLine,
-    AuditLine,
-    CalibrationLine,
-    LedgerError,
-    LostLine,
-    Measured,
-    Outcome,
-    VerdictLine,
-    parse_lines,
-)
+from pawl.core.ledger import AnyLine, AuditLine, CalibrationLine, LostLine, Measured, Outcome, VerdictLine
 from pawl.core.measurement import Arm, RunFact, RunStatus, Stage
 from pawl.core.states import State
 from pawl.core.verifying import finding_of, request_of, verify

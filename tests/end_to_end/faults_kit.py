@@ -30,19 +30,12 @@ from flask.testing import FlaskClient
 from pawl.commands.serve import front_door
 from pawl.control.app import PawlApp
 from pawl.control.settings import Settings
+from pawl.core.chain import LEDGER_BRANCH, check_chain, parse_lines
 from pawl.core.config import SELECT
 from pawl.core.decision import advance
 from pawl.core.digest import sha256
 from pawl.core.edit import Edit
-from pawl.core.ledger import (
-    LEDGER_BRANCH,
-    AnyLine,
-    Outcome,
-    OutcomeLine,
-    VerdictLine,
-    check_chain,
-    parse_lines,
-)
+from pawl.core.ledger import AnyLine, Outcome, OutcomeLine, VerdictLine
 from pawl.core.measurement import Arm, Environment, Record, Request, RunRecord, RunStatus, Step
 from pawl.core.verifying import verify
 from pawl.localhub import Hub, HubServer

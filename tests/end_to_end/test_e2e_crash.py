@@ -20,7 +20,8 @@ import pytest
 import requests
 from faults_kit import LOOP, NAME, SOURCE, WRITES, World, config, faulty_world
 
-from pawl.core.ledger import LEDGER_BRANCH, Measured
+from pawl.core.chain import LEDGER_BRANCH
+from pawl.core.ledger import Measured
 from pawl.core.measurement import Record, Request
 from pawl.localhub.faults import Faults
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from world_kit import git, run_pawl
 
+from pawl.core.chain import LEDGER_BRANCH, parse_lines
 from pawl.core.decision import Verdict
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, VerdictLine, parse_lines
+from pawl.core.ledger import AnyLine, VerdictLine
 from pawl.core.measurement import Stage
 
 READER = Path(__file__).parents[1] / "examples" / "harness_fixes.py"

@@ -12,7 +12,8 @@ import pytest
 from world_kit import LOOP, NAME, run_pawl, world
 
 from meta.model_servers import MODEL, Call, Language, Reply, model_server, submit, use
-from pawl.core.ledger import LEDGER_BRANCH, IncidentLine, SpendLine, VerdictLine, parse_lines
+from pawl.core.chain import LEDGER_BRANCH, parse_lines
+from pawl.core.ledger import IncidentLine, SpendLine, VerdictLine
 from pawl.meta.means import Means
 
 BETTER = submit({"STEP = 0.12": "STEP = 0.3"}, "Larger steps settle sooner.", 0.3)

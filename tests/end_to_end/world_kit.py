@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pawl.core.ledger import LEDGER_BRANCH, AnyLine, OutcomeLine, VerdictLine, parse_lines
+from pawl.core.chain import LEDGER_BRANCH, parse_lines
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.demo.town import OWNER, Town
 
 LOOP = "aim"

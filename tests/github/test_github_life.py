@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from github_kit import EDIT, LOOP, NAME, World, edit
 
-from pawl.core.ledger import check_chain, parse_lines
+from pawl.core.chain import check_chain, parse_lines
 from pawl.core.measurement import RunStatus
 from pawl.core.snapshot import Snapshot
 from pawl.github.experiments import Opening

@@ -6,9 +6,9 @@ import pytest
 from github_kit import CONFIG, EDIT, FILES, LOOP, NAME, World, edit
 
 from pawl.core.actions import StartAttempt
+from pawl.core.chain import LedgerError
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
-from pawl.core.ledger import LedgerError
 from pawl.github.act import Actor
 from pawl.github.app import Token
 from pawl.github.client import AT_ONCE

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pawl.core.chain import head_of
 from pawl.core.config import SEAL, SELECT, Config, Loop
 from pawl.core.decision import Finding, advance
 from pawl.core.digest import sha256
@@ -25,7 +26,6 @@ from pawl.core.ledger import (
     OutcomeLine,
     SpendLine,
     VerdictLine,
-    head_of,
 )
 from pawl.core.measurement import (
     Arm,

@@ -17,7 +17,7 @@ commands = typer.Typer()
 def verify(clone: Clone = Path(), loop: LoopName = None) -> None:
     """Recompute every verdict from the ledger alone; exit 1 at the first that disagrees."""
     from pawl.commands.history import HistoryError, disagreements, read_histories, runs_of
-    from pawl.core.ledger import LedgerError
+    from pawl.core.chain import LedgerError
 
     try:
         for history in read_histories(clone, loop):
@@ -41,7 +41,7 @@ def ledger(
 ) -> None:
     """Print a loop's history."""
     from pawl.commands.history import HistoryError, as_json_text, read_histories, table
-    from pawl.core.ledger import LedgerError
+    from pawl.core.chain import LedgerError
     from pawl.messages import results_tsv
 
     try:
@@ -63,7 +63,7 @@ def explain(
 ) -> None:
     """Tell how a verdict came about, run by run."""
     from pawl.commands.history import HistoryError, explained, read_histories
-    from pawl.core.ledger import LedgerError
+    from pawl.core.chain import LedgerError
 
     try:
         typer.echo(explained(read_histories(clone, loop), experiment))

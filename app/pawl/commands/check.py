@@ -19,9 +19,9 @@ from pawl.commands.cost import Cost, cannot_measure_here, cost_from_ledger, meas
 from pawl.commands.history import History, HistoryError, read_histories
 from pawl.control.errors import SettingsError
 from pawl.control.means import read_means
+from pawl.core.chain import LedgerError
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
-from pawl.core.ledger import LedgerError
 from pawl.core.loop_check import LoopCheck
 from pawl.core.quantities import format_duration
 from pawl.core.remarks import Places, Remark

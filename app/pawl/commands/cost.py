@@ -16,6 +16,7 @@ from pawl.commands.check_data import host_path
 from pawl.commands.checkout import Checkout
 from pawl.commands.history import History
 from pawl.core.calibration import FIRST_RUNS, calibration_of
+from pawl.core.chain import experiment_folder
 from pawl.core.config import SELECT, Loop
 from pawl.core.digest import inputs_digest
 from pawl.core.expectation import (
@@ -24,7 +25,7 @@ from pawl.core.expectation import (
     RUNS_PER_KEEP_DETERMINISTIC,
     SMALLEST_SIGMA,
 )
-from pawl.core.ledger import AuditLine, CalibrationLine, CanaryLine, Measured, VerdictLine, experiment_folder
+from pawl.core.ledger import AuditLine, CalibrationLine, CanaryLine, Measured, VerdictLine
 from pawl.core.measurement import Calibration, Purpose, Record, Request, RunRecord, RunStatus, draw_seeds
 from pawl.core.noise import pooled, upper_sigma
 from pawl.lab import Options, measure

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pawl.core.chain import LEDGER_BRANCH, experiment_folder, parse_lines
 from pawl.core.digest import sha256
-from pawl.core.ledger import (
-    LEDGER_BRANCH,
-    AnyLine,
-    Measured,
-    OutcomeLine,
-    SpendLine,
-    VerdictLine,
-    experiment_folder,
-    parse_lines,
-)
+from pawl.core.ledger import AnyLine, Measured, OutcomeLine, SpendLine, VerdictLine
 from pawl.core.measurement import Record
 from pawl.core.spending import spending_of
 from pawl.core.verifying import Disagreement, finding_of, verify

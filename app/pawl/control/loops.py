@@ -18,11 +18,12 @@ from pawl.control.tending import Tending
 from pawl.control.thinking import Thought
 from pawl.control.writing_up import WriteUp
 from pawl.core.actions import Action, Merge, MergeAsked, Propose, UpdateTracking
+from pawl.core.chain import LedgerError
 from pawl.core.config import Loop
 from pawl.core.config_file import ConfigError
 from pawl.core.decide import Circumstances, decide
 from pawl.core.edit import objections
-from pawl.core.ledger import AskLine, LedgerError
+from pawl.core.ledger import AskLine
 from pawl.core.planning import untaken
 from pawl.core.snapshot import Snapshot
 from pawl.core.waiting import Untaken

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pawl.control.database import MAX_BLOB, Database
+from pawl.core.chain import LedgerError
 from pawl.core.config_file import ConfigError
-from pawl.core.ledger import LedgerError
 from pawl.github.app import App
 from pawl.github.errors import GitHubError, NotFound, Unobservable
 from pawl.github.observe import observe

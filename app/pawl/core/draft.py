@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pawl.core.chain import head_of
 from pawl.core.config import Loop
 from pawl.core.digest import canonical_json
-from pawl.core.ledger import AnyLine, RulesLine, head_of
+from pawl.core.ledger import AnyLine, RulesLine
 from pawl.core.snapshot import Snapshot
 
 CHANGES, VALUE = 20, 60

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pawl.core.auditing import audited
+from pawl.core.chain import experiment_folder
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
@@ -20,7 +21,6 @@ from pawl.core.ledger import (
     LateLine,
     LostLine,
     VerdictLine,
-    experiment_folder,
 )
 from pawl.core.meaning import meaning_of
 from pawl.core.measurement import Purpose, Record, Request, RunFact, RunRecord, RunStatus, Stage

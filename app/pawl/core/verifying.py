@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pawl.core.auditing import audited
 from pawl.core.calibration import calibration_of
+from pawl.core.chain import LedgerError, check_chain
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
 from pawl.core.judging import canary_name, incident_key, late_key, verdict_key
 from pawl.core.ledger import (
@@ -20,7 +21,6 @@ from pawl.core.ledger import (
     CanaryLine,
     IncidentLine,
     LateLine,
-    LedgerError,
     LostLine,
     Measured,
     Outcome,
@@ -28,7 +28,6 @@ from pawl.core.ledger import (
     RebasedLine,
     RulesLine,
     VerdictLine,
-    check_chain,
 )
 from pawl.core.measurement import Purpose, Request, Stage, Step
 

@@ -19,9 +19,9 @@ from ruamel.yaml import YAML
 
 from pawl.commands.serve import AppServer
 from pawl.control.settings import Settings
+from pawl.core.chain import LEDGER_BRANCH
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
 from pawl.core.config_parts import Agent
-from pawl.core.ledger import LEDGER_BRANCH
 from pawl.demo.runner import LocalRunner
 from pawl.localhub import Hub, HubServer
 from pawl.messages.scaffold import workflow

@@ -8,10 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pawl.core.ledger import (
+from pawl.core.chain import (
     LEDGER_BRANCH,
-    AnyLine,
-    AskLine,
     LedgerError,
     check_chain,
     head_of,
@@ -19,6 +17,7 @@ from pawl.core.ledger import (
     segment_path,
     written_digests,
 )
+from pawl.core.ledger import AnyLine, AskLine
 from pawl.github.client import Repository
 from pawl.github.errors import Moved, Unobservable, Unprocessable, in_the_way
 from pawl.github.facet_refs import Refs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from pawl.core.ledger import LEDGER_BRANCH, experiment_folder
+from pawl.core.chain import LEDGER_BRANCH, experiment_folder
 from pawl.core.measurement import RECORD_LIMIT, Record
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound

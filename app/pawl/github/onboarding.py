@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
+from pawl.core.chain import LEDGER_BRANCH
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
 from pawl.core.layout import Layout, Wishes, find, with_examples
-from pawl.core.ledger import LEDGER_BRANCH
 from pawl.core.onboarding import Ground, Offer, offer
 from pawl.core.setup_check import check_setup
 from pawl.github.comments import Comments
