@@ -14,8 +14,9 @@ from rich.console import Console
 from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import parse_config
 from pawl.core.config_parts import Metric
+from pawl.demo.plan import Terms
 from pawl.demo.results import results
-from pawl.demo.run import Terms, run_try
+from pawl.demo.run import run_try
 from pawl.demo.screen import header, tell_end
 from pawl.demo.town import DemoError, Town, limited
 

@@ -62,7 +62,8 @@ def demo(
 ) -> None:
     """Run a loop on an example, end to end, against a GitHub that fits in this process."""
     from pawl.demo.agent import AgentChoice
-    from pawl.demo.run import Terms, run_demo
+    from pawl.demo.plan import Terms
+    from pawl.demo.run import run_demo
     from pawl.demo.town import DemoError
 
     terms = Terms(experiments, port, json_file, AgentChoice(proposer, model, base_url, command))
@@ -88,7 +89,8 @@ def try_(
 ) -> None:
     """Run your own repository's loop on a copy; nothing of yours is changed, and the result can be taken home."""
     from pawl.demo.agent import AgentChoice
-    from pawl.demo.run import Terms, run_try
+    from pawl.demo.plan import Terms
+    from pawl.demo.run import run_try
     from pawl.demo.town import DemoError
 
     terms = Terms(experiments, port, json_file, AgentChoice(proposer, model, base_url, command))

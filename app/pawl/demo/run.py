@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,51 +21,19 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
-from pawl.commands.history import HistoryError, read_histories
 from pawl.commands.logs import log_as_json
-from pawl.core.config import CONFIG_PATH, Config, Loop
-from pawl.core.config_file import ConfigError, parse_config
-from pawl.core.config_parts import Agent
+from pawl.core.config import CONFIG_PATH
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
-from pawl.core.measurement import Record, Request
-from pawl.demo.agent import AgentChoice, means_here
-from pawl.demo.results import Results, results
-from pawl.demo.screen import Progress, picture, tell_end
+from pawl.demo.agent import means_here
+from pawl.demo.plan import Plan, Terms, config_at, examples, plan_of
+from pawl.demo.screen import picture, tell_end
 from pawl.demo.town import OWNER, DemoError, Town, git
+from pawl.demo.watch import Watch
 from pawl.lab import default_cache
 
 REFRESH = 0.25
 """Seconds between two pictures."""
-AT_REST = 8
-"""Pictures in a row without anything to do before a run is over."""
 EXAMPLES = ("packing", "nanogpt", "harness")
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How to run it."""
-
-    experiments: int = 12
-    port: int = 0
-    json_file: Path | None = None
-    agent: AgentChoice = field(default_factory=AgentChoice)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run."""
-
-    name: str
-    """``owner/name`` on the local GitHub."""
-    loop: str
-    config: Config
-    terms: Terms
-
-    @property
-    def rules(self) -> Loop:
-        """The loop's rules."""
-        return self.config.loops[self.loop]
 
 
 def run_demo(loop: str, home: Path, terms: Terms) -> int:
@@ -77,10 +44,10 @@ def run_demo(loop: str, home: Path, terms: Terms) -> int:
     """
     if loop not in EXAMPLES:
         raise DemoError(f"no example named {loop!r}; there are {', '.join(EXAMPLES)}")
-    source = _examples() / loop
+    source = examples() / loop
     if loop == "nanogpt" and find_spec("torch") is None:
         raise DemoError("nanogpt needs torch, which is not installed: `make demo-nanogpt` installs it")
-    plan = _plan(f"{OWNER}/{loop}", loop, _config(source / CONFIG_PATH), terms)
+    plan = plan_of(f"{OWNER}/{loop}", loop, config_at(source / CONFIG_PATH), terms)
     # An example's packages, torch among them, are installed beside Pawl.
     own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with Town(home / loop, terms.port, own).open() as town:
@@ -103,7 +70,7 @@ def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> in
             f"{path} is no git repository; run `git init` there, commit your files, and try again"
         )
     path = Path(top)
-    config = _config(path / CONFIG_PATH)
+    config = config_at(path / CONFIG_PATH)
     loop = loop or next(iter(config.loops))
     if loop not in config.loops:
         raise DemoError(f"{CONFIG_PATH} has no loop named {loop!r}; it has {', '.join(config.loops)}")
@@ -111,7 +78,7 @@ def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> in
     if head is None:
         raise DemoError(f"{path} has no commit yet; commit your files, and try again")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-.") or "repository"
-    plan = _plan(f"{OWNER}/{name}", loop, config, terms)
+    plan = plan_of(f"{OWNER}/{name}", loop, config, terms)
     home = home or default_cache() / "try" / f"{name}-{loop}-{sha256(str(path))[:8]}"
     branch = config.loops[loop].branch
     with Town(home, terms.port).open() as town:
@@ -136,19 +103,6 @@ def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> in
         return _run(town, plan, fetching)
 
 
-def _plan(name: str, loop: str, config: Config, terms: Terms) -> Plan:
-    """The run, with the chosen agent among its rules.
-
-    Raises:
-        DemoError: the results cannot be written, or the options do not go together.
-    """
-    _writable(terms.json_file)
-    rules = config.loops[loop]
-    section = terms.agent.section(rules.agent.model_dump(mode="json", exclude_defaults=True))
-    chosen = rules.model_copy(update={"agent": Agent.model_validate(section)})
-    return Plan(name, loop, config.model_copy(update={"loops": {**config.loops, loop: chosen}}), terms)
-
-
 def _state(path: Path) -> str:
     """What lies uncommitted in a working tree, as a digest of names, sizes and times. Nothing is written there."""
     said = git(path, "--no-optional-locks", "status", "--porcelain", "-z", "--no-renames", "-uall") or ""
@@ -159,36 +113,6 @@ def _state(path: Path) -> str:
             entry = f"{entry} {found.st_size} {found.st_mtime_ns}"
         listed.append(entry)
     return sha256(os.fsencode("\0".join(listed)))
-
-
-def _writable(json_file: Path | None) -> None:
-    """See that the file can be written: to be told so after an hour would be late.
-
-    Raises:
-        DemoError: it cannot.
-    """
-    if json_file is not None and (json_file.is_dir() or not os.access(json_file.absolute().parent, os.W_OK)):
-        raise DemoError(f"--json {json_file} cannot be written")
-
-
-def _examples() -> Path:
-    """The examples: beside the sources in a checkout, inside the package when it was installed."""
-    here = Path(__file__).resolve()
-    for folder in (here.parents[3] / "examples", here.parents[1] / "examples"):
-        if (folder / "packing").is_dir():
-            return folder
-    raise DemoError("the examples were not installed with this package; run `make demo` in a checkout")
-
-
-def _config(path: Path) -> Config:
-    try:
-        return parse_config(path.read_text(encoding="utf-8"), CONFIG_PATH)
-    except FileNotFoundError:
-        raise DemoError(f"there is no {path}; `pawl init` writes a first one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DemoError(f"{path} cannot be read: {error}") from None
-    except ConfigError as error:
-        raise DemoError(f"the configuration cannot be used:\n{error}") from None
 
 
 def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
@@ -203,7 +127,7 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
     agent = rules.agent.model_dump(mode="json", exclude_defaults=True)
     town.configure(plan.name, plan.loop, plan.terms.experiments, rules.branch, agent)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    log_as_json(plan_log(town.home))
+    log_as_json(_app_log(town.home))
     town.runner.start()
     town.start_app(plan.name, means_here(os.environ, rules.agent))
     watch = Watch(town, plan)
@@ -214,19 +138,7 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
         console.width = 140  # a log or a pipe is as wide as it needs to be
     pages = f"{town.server.url}/{plan.name}"
     try:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            said = ""
-            while not watch.over():
-                progress = watch.progress()
-                now = datetime.now(UTC)
-                if console.is_terminal:
-                    live.update(
-                        picture(watch.results(pages), progress, watch.notices(), now, pages), refresh=True
-                    )
-                elif (line := watch.news(progress, now)) != said:
-                    said = line
-                    console.print(line, markup=False, highlight=False, soft_wrap=True)
-                time.sleep(REFRESH)
+        _show(watch, console, pages)
     except KeyboardInterrupt:
         console.print("stopped; run the same command again to go on")
         _tell_fetch(console, fetching())
@@ -250,6 +162,21 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
     return 0 if watch.complete() else 1
 
 
+def _show(watch: Watch, console: Console, pages: str) -> None:
+    """A picture of the run as long as it goes on; a line for each news where there is no terminal."""
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        said = ""
+        while not watch.over():
+            progress, now = watch.progress(), datetime.now(UTC)
+            if console.is_terminal:
+                shown = picture(watch.results(pages), progress, watch.notices(), now, pages)
+                live.update(shown, refresh=True)
+            elif (line := watch.news(progress)) != said:
+                said = line
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            time.sleep(REFRESH)
+
+
 def _tell_fetch(console: Console, command: str) -> None:
     if command:
         console.print(f"take it home   {command}", markup=False, highlight=False, soft_wrap=True)
@@ -267,88 +194,6 @@ def _check_commands(town: Town, plan: Plan) -> str:
     return " && ".join(map(shlex.join, commands))
 
 
-def plan_log(home: Path) -> TextIO:
+def _app_log(home: Path) -> TextIO:
     """Where the App's own log goes while its screen is in use."""
     return (home / "pawl.log").open("a", encoding="utf-8")
-
-
-class Watch:
-    """Reads how far a run has come: from the ledger as anyone could, and from the record that is being written."""
-
-    def __init__(self, town: Town, plan: Plan) -> None:
-        self._town, self._plan = town, plan
-        self._folder = town.git_folder(plan.name)
-        self._commit = ""
-        self._lines: tuple[AnyLine, ...] = ()
-        self._requests: dict[int, int] = {}
-        self._counted = 0
-        self._rest = 0
-
-    def over(self) -> bool:
-        """Whether there has been nothing to do for a while: all experiments concluded, or no way forward."""
-        self.read()
-        town = self._town
-        idle = town.runner.running is None and town.at_rest() and town.hub.wait_idle(0)
-        done = (
-            len({line.experiment for line in self._lines if isinstance(line, VerdictLine)})
-            >= self._plan.terms.experiments
-        )
-        self._rest = self._rest + 1 if idle and (done or self.notices()) else 0
-        return self._rest >= AT_REST
-
-    def _ended(self) -> set[int]:
-        """Experiments that are over: with a verdict, or superseded before one."""
-        return {line.experiment for line in self._lines if isinstance(line, (VerdictLine, OutcomeLine))}
-
-    def complete(self) -> bool:
-        """Whether as many experiments are over as were asked for."""
-        return len(self._ended()) >= self._plan.terms.experiments
-
-    def read(self) -> None:
-        """Look at the ledger."""
-        commit = self._town.ledger_commit(self._plan.name)
-        if commit == self._commit:
-            return
-        try:
-            found = read_histories(self._folder, self._plan.loop, commit)[0].lines
-        except HistoryError:
-            return  # no verdict and no calibration yet
-        self._commit = commit
-        for line in found[len(self._lines) :]:
-            if isinstance(line, VerdictLine):
-                total = self._town.hub.api_requests(self._plan.name)
-                number = line.experiment
-                self._requests[number] = self._requests.get(number, 0) + total - self._counted
-                self._counted = total
-            else:
-                self._counted = self._counted or self._town.hub.api_requests(self._plan.name)
-        self._lines = found
-
-    def results(self, pages: str) -> Results:
-        """What the run has come to so far."""
-        return results(self._lines, self._plan.rules.metric, pages, self._requests)
-
-    def progress(self) -> Progress | None:
-        """The job that runs now."""
-        running = self._town.runner.running
-        if running is None:
-            return None
-        try:
-            request = Request.model_validate_json(running.request)
-            text = (running.out / "record.json").read_text(encoding="utf-8")
-            record: Record | None = Record.model_validate_json(text)
-        except (OSError, ValueError):
-            return Progress(Request.model_validate_json(running.request), None)
-        return Progress(request, record)
-
-    def notices(self) -> list[str]:
-        """Why nothing happens, as the App's last look saw it."""
-        return list(self._town.notices(self._plan.name, self._plan.loop))
-
-    def news(self, progress: Progress | None, now: datetime) -> str:
-        """One line for a log: what runs, or what was concluded last."""
-        found = self.results("").experiments
-        last = f"{len(self._ended())} of {self._plan.terms.experiments} concluded"
-        if found:
-            last += f", last: experiment {found[-1].number} {found[-1].verdict}"
-        return f"{last}; {progress.brief() if progress else 'no job'}"
