@@ -18,9 +18,10 @@ from pawl.control.desk import Desk
 from pawl.control.errors import DatabaseUnusable
 from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Delivered, Event
 from pawl.control.figures import Figures
+from pawl.control.installations import Installations
 from pawl.control.library import library_of
 from pawl.control.loops import Beside, RepositoryLoops
-from pawl.control.missed import missed
+from pawl.control.missed import ask_again
 from pawl.control.noticing import Noticing, command_comment
 from pawl.control.presses import read_press
 from pawl.control.queue import LookQueue, Workers
@@ -30,9 +31,7 @@ from pawl.control.tending import Tending
 from pawl.control.thinking import Thinker
 from pawl.core.config_file import ConfigError
 from pawl.github.act import Actor
-from pawl.github.client import Repository
-from pawl.github.errors import Forbidden, GitHubError, NotFound, RateLimited, Unprocessable
-from pawl.github.grants import Grant
+from pawl.github.errors import Forbidden, NotFound, RateLimited
 from pawl.github.view import RepositoryView
 
 log = structlog.get_logger(__name__)
@@ -66,23 +65,16 @@ class PawlApp:
     ) -> None:
         self.settings, self._clock, self._seconds = settings, clock, seconds
         self.github = app_of(settings)
+        self._installations = Installations(self.github)
         self.database = Database(settings.database)
         self.queue = LookQueue(seconds)
         self.figures = Figures()
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
         self._noticing = Noticing(
             reactions or ThreadPoolExecutor(REACTIONS_AT_ONCE, thread_name_prefix="reaction"),
-            self._client,
+            self._installations.client,
         )
         self._repositories: dict[str, RepositoryLoops] = {}
-        self._installed: dict[str, tuple[int, int]] = {}
-        """The installation through which each repository is reached, and the repository's id."""
-        self._clients: dict[tuple[str, int, int], Repository] = {}
-        """Clients of repositories, by name and what is known under it, for what is done beside their looks."""
-        self._everywhere: set[int] = set()
-        """Installations on everything an account has: nobody picked a repository there."""
-        self._grants: dict[int, Grant] = {}
-        """What each installation grants, as it was last told."""
         self._waits: dict[int, float] = {}
         """Until when nothing is asked of GitHub through an installation (0: as the App itself), in this process' seconds."""
         self._rounds = 0
@@ -209,9 +201,7 @@ class PawlApp:
 
     def _one_look(self, key: str) -> float | None:
         """One look, unless GitHub has said to wait: who goes on asking meanwhile is shut out for longer."""
-        with self._guard:
-            installation = self._installed[key][0] if key in self._installed else 0
-        now = self._seconds()
+        installation, now = self._installations.installation_of(key), self._seconds()
         if (wait := self._waits.get(installation, now) - now) > 0:
             return wait
         try:
@@ -225,7 +215,7 @@ class PawlApp:
     def _see_to(self, key: str) -> float | None:
         if key == INSTALLATIONS:
             self._find_repositories()
-            self._ask_again()
+            ask_again(self.github, self._clock(), self.figures)
             return None
         with self._guard:
             loops = self._repositories.get(key)
@@ -247,75 +237,21 @@ class PawlApp:
 
     def _find_repositories(self) -> None:
         """Ask GitHub where the App is installed; start looking at new repositories, and forget those that went."""
-        found: dict[str, tuple[int, int]] = {}
-        granted = set[int]()
-        for installation in self.github.installations():
-            if installation.suspended:
-                continue
-            if installation.everything:
-                self._everywhere.add(installation.id)
-            if self._grants.get(installation.id, installation.grant) != installation.grant:
-                granted.add(installation.id)
-            self._grants[installation.id] = installation.grant
-            try:
-                found |= {
-                    name: (installation.id, number)
-                    for name, number in self.github.repositories(installation.id)
-                }
-            except NotFound:
-                continue  # it went in this moment
-            except GitHubError as error:
-                # No tenant's trouble stops another one: what was known of this one stays until the next round.
-                log.warning("installation cannot be listed", installation=installation.id, why=str(error))
-                found |= {name: at for name, at in self._installed.items() if at[0] == installation.id}
+        news = self._installations.ask()
         with self._guard:
-            gone = self._repositories.keys() - found.keys()
-            for name in gone:
+            for name in self._repositories.keys() - news.places.keys():
                 del self._repositories[name]
-            # Removed and installed again is another installation: the old one's tokens reach nothing any more. Deleted
-            # and made again is another repository, whatever it is called.
-            new = [name for name in found if self._installed.get(name) != found[name]]
-            for name in new:
-                self._repositories[name] = self._loops(name, found[name][0])
-            others = {name for name in new if self._installed.get(name, found[name])[1] != found[name][1]}
-            self._installed = found
-            changed = [name for name, at in found.items() if at[0] in granted]
-            for name in changed:
+            for name in news.new:
+                self._repositories[name] = self._loops(name, news.places[name].installation)
+            self._installations.take(news)
+            for name in news.granted:
                 self._repositories[name].note(ALL)
-        for name in (*new, *changed):
+        for name in (*news.new, *news.granted):
             self.queue.wake(name)
         self.database.forget_deliveries(self._clock())
-        if gone or others or not self._login:
-            self.database.forget_others(found.keys() - others)
+        if news.gone or news.others or not self._login:
+            self.database.forget_others(news.places.keys() - news.others)
         self._login = self.github.ask_identity().login
-
-    def _ask_again(self) -> None:
-        """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""
-        try:
-            for attempt in missed(self.github.deliveries(), self._clock()):
-                try:
-                    self.github.redeliver(attempt)
-                except (
-                    NotFound,
-                    Unprocessable,
-                ) as error:  # GitHub has forgotten this one; others may be left
-                    log.info("a lost delivery is gone", attempt=attempt, why=str(error))
-                    continue
-                self.figures.redelivered.inc()
-                log.info("asked for a lost delivery", attempt=attempt)
-        except GitHubError as error:
-            log.warning("lost deliveries were not asked for again", why=str(error))
-
-    def _client(self, name: str) -> Repository | None:
-        """A client of a repository for something small beside its looks; none where the App is not installed."""
-        with self._guard:
-            at = self._installed.get(name)
-            if at is None:
-                return None
-            key = (name, *at)  # of another installation, or another repository of that name, it has no token
-            if key not in self._clients:
-                self._clients[key] = self.github.repository(name, at[0])
-            return self._clients[key]
 
     def _loops(self, name: str, installation: int) -> RepositoryLoops:
         repository = self.github.repository(name, installation)
@@ -323,6 +259,6 @@ class PawlApp:
         thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
         desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
         actor = Actor(view, self._seconds)
-        tending = Tending(view, actor, chosen=installation not in self._everywhere)
+        tending = Tending(view, actor, chosen=self._installations.chosen(installation))
         beside = Beside(self.figures, self.database, tending)
         return RepositoryLoops(view, actor, desk, self.settings.seed_key, self._clock, beside)

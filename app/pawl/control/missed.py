@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from pawl.github.app import Delivery
+import structlog
+
+from pawl.control.figures import Figures
+from pawl.github.app import App, Delivery
+from pawl.github.errors import GitHubError, NotFound, Unprocessable
+
+log = structlog.get_logger(__name__)
 
 LOOKED_BACK = timedelta(hours=1)
 """How old an attempt may be that is asked for again. What is older, the timer has made up for long ago."""
@@ -33,3 +39,18 @@ def missed(attempts: Iterable[Delivery], now: datetime) -> tuple[int, ...]:
             failed.setdefault(attempt.guid, []).append(attempt.id)
     lost = [ids for guid, ids in failed.items() if guid not in arrived and len(ids) < ATTEMPTS]
     return tuple(ids[0] for ids in reversed(lost))
+
+
+def ask_again(github: App, now: datetime, figures: Figures) -> None:
+    """Have GitHub deliver again what did not arrive. The timer makes up for it too, only later, so it may fail."""
+    try:
+        for attempt in missed(github.deliveries(), now):
+            try:
+                github.redeliver(attempt)
+            except (NotFound, Unprocessable) as error:  # GitHub has forgotten this one; others may be left
+                log.info("a lost delivery is gone", attempt=attempt, why=str(error))
+                continue
+            figures.redelivered.inc()
+            log.info("asked for a lost delivery", attempt=attempt)
+    except GitHubError as error:
+        log.warning("lost deliveries were not asked for again", why=str(error))
