@@ -16,9 +16,9 @@ from pawl.core.measurement import Arm, Environment, Purpose, Record, Request, Ru
 from pawl.core.snapshot import Snapshot
 from pawl.github.act import Actor
 from pawl.github.app import App
-from pawl.github.client import AT_ONCE
 from pawl.github.experiments import Opening
 from pawl.github.observe import observe
+from pawl.github.requester import AT_ONCE
 from pawl.github.view import RepositoryView
 from pawl.localhub import HubServer
 

@@ -12,9 +12,10 @@ import pytest
 from github_kit import NAME, World
 
 from pawl.github.app import App, Token
-from pawl.github.client import AT_ONCE, Repository
+from pawl.github.client import Repository
 from pawl.github.errors import Conflict, Forbidden, NotFound, RateLimited, Unprocessable, Unreachable
 from pawl.github.grants import PERMISSIONS
+from pawl.github.requester import AT_ONCE
 from pawl.localhub import HubServer
 
 

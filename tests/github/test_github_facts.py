@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pawl.github.client import Identity
-from pawl.github.facts import CheckRun, Dispatched, Pull, experiment_of
+from pawl.github.facts import CheckRun, Dispatched, Pull
+from pawl.github.names import experiment_of
 
 
 def check(**changes: Any) -> CheckRun:

@@ -11,9 +11,9 @@ from pawl.core.config_file import ConfigError
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest
 from pawl.github.act import Actor
 from pawl.github.app import Token
-from pawl.github.client import AT_ONCE
 from pawl.github.errors import Moved, Unobservable
 from pawl.github.objects import Objects
+from pawl.github.requester import AT_ONCE
 from pawl.github.view import RepositoryView
 
 

@@ -10,9 +10,9 @@ import pytest
 from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH
 from pawl.core.config_file import parse_config
 from pawl.github.app import App
-from pawl.github.client import AT_ONCE
 from pawl.github.errors import GitHubError, Moved, Unreachable
 from pawl.github.onboarding import Onboarding
+from pawl.github.requester import AT_ONCE
 from pawl.github.view import RepositoryView
 from pawl.localhub import HubServer
 from pawl.messages.onboarding import TITLE

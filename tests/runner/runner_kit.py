@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from pawl.github.app import Token
-from pawl.github.client import AT_ONCE, Repository
+from pawl.github.client import Repository
+from pawl.github.requester import AT_ONCE
 from pawl.lab.device import Gpu
 from pawl.localhub import Hub, HubServer
 from pawl.runner.enclosure import Grounds, User

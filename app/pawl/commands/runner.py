@@ -20,8 +20,9 @@ from pawl.control.settings import api_address
 from pawl.core.config_file import ConfigError
 from pawl.github import runners
 from pawl.github.app import Token
-from pawl.github.client import API, Repository
+from pawl.github.client import Repository
 from pawl.github.errors import GitHubError
+from pawl.github.requester import API
 from pawl.lab.device import gpus
 from pawl.lab.kept import prune_images, prune_setups
 from pawl.runner import JOB_USER, PROGRAM, RUNNER_USER, STATE, TOKEN_FILE, facts, images

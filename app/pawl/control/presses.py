@@ -13,7 +13,7 @@ from pawl.core.asks import Ask, Verb
 from pawl.core.digest import sha256
 from pawl.core.ledger import AskLine
 from pawl.core.snapshot import Snapshot
-from pawl.github.facts import check_name, experiment_of
+from pawl.github.names import check_name, experiment_of
 from pawl.github.view import RepositoryView
 
 DIGITS = 32

@@ -10,7 +10,8 @@ from pawl.control.means import read_means
 from pawl.control.settings import API, Settings, api_address, read_settings, seconds_between_writes
 from pawl.core.digest import sha256
 from pawl.github.app import App, Token
-from pawl.github.client import Pace, Repository
+from pawl.github.client import Repository
+from pawl.github.requester import Pace
 from pawl.meta.means import Means
 
 ACTIONS = "github-actions"

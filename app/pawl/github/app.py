@@ -15,8 +15,9 @@ from github.GithubException import GithubException
 from github.InstallationAuthorization import InstallationAuthorization
 
 from pawl.github.budget import Budget
-from pawl.github.client import API, Connection, Identity, Pace, Repository, connect
+from pawl.github.client import Connection, Identity, Repository
 from pawl.github.grants import OPTIONAL, PERMISSIONS, Grant
+from pawl.github.requester import API, Pace, connect
 
 
 @dataclass(frozen=True)

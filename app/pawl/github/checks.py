@@ -11,7 +11,8 @@ from pawl.core.decision import Fence, Verdict
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
 from pawl.github.estranged import BOT, estranged, require_own
-from pawl.github.facts import CheckRun, check_name
+from pawl.github.facts import CheckRun
+from pawl.github.names import check_name
 from pawl.github.view import RepositoryView
 from pawl.messages import checks as texts
 from pawl.messages.checks import Button, CheckOutput

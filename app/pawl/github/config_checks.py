@@ -9,7 +9,8 @@ from pawl.core.config import CONFIG_PATH, WORKFLOW_PATH, Loop
 from pawl.core.digest import canonical_json, sha256
 from pawl.core.setup_check import Setup, check_setup
 from pawl.github.committed import Committed
-from pawl.github.facts import CONFIG_CHECK, CheckRun, ConfigFile, Pull, check_name, experiment_of
+from pawl.github.facts import CheckRun, ConfigFile, Pull
+from pawl.github.names import CONFIG_CHECK, check_name, experiment_of
 from pawl.github.view import RepositoryView
 from pawl.messages.setting_up import (
     Annotated,

@@ -10,7 +10,8 @@ from pawl.core.config import Loop
 from pawl.core.digest import git_blob_sha
 from pawl.core.edit import Edit
 from pawl.github.errors import Conflict, Moved, NotFound, Unobservable, Unprocessable, in_the_way
-from pawl.github.facts import Pull, experiment_branch
+from pawl.github.facts import Pull
+from pawl.github.names import experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView

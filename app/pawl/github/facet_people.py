@@ -6,10 +6,11 @@ from itertools import islice
 
 from pawl.core.asks import Labelled, Level
 from pawl.core.policy import PAUSED_LABEL
-from pawl.github.client import PAGE, Repository
+from pawl.github.client import Repository
 from pawl.github.errors import NotFound
 from pawl.github.facets import Facets
 from pawl.github.facts import Comment, Issue
+from pawl.github.requester import PAGE
 
 TRACKING_LABEL = "pawl:tracking"
 RECENT_COMMENTS = 500

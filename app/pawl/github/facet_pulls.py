@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pawl.github.client import PAGE, Repository
+from pawl.github.client import Repository
 from pawl.github.facets import Facets, with_item
-from pawl.github.facts import ONBOARDING_BRANCH, Invitation, Pull, is_experiment
+from pawl.github.facts import Invitation, Pull
+from pawl.github.names import ONBOARDING_BRANCH, is_experiment
+from pawl.github.requester import PAGE
 
 
 class Pulls:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pawl.github.client import PAGE, Repository
+from pawl.github.client import Repository
 from pawl.github.facets import Facets, with_item
 from pawl.github.facts import Branch
 from pawl.github.objects import Commit, Objects
+from pawl.github.requester import PAGE
 
 PREFIX = "refs/heads/"
 

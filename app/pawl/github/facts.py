@@ -8,45 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from pawl.core.measurement import Request
 from pawl.core.snapshot import JobStatus
-
-_EXPERIMENT = re.compile(r"pawl/(?P<loop>[a-z0-9][a-z0-9-]{0,38})/(?P<number>[1-9][0-9]{0,8})")
-_TITLE = re.compile(
-    r"pawl (?P<loop>[a-z0-9][a-z0-9-]{0,38}) (?P<key>c?[0-9]{1,9}\.[0-9]{1,9}) (?P<check_run>[0-9]{1,18})"
-)
-
-
-ONBOARDING_BRANCH = "pawl/onboarding"
-"""Where the pull request comes from that offers Pawl to a repository."""
-CONFIG_CHECK = "pawl/config"
-"""The check run that says what is wrong with a configuration. `config` is no loop's name, so it is never a loop's check."""
-
-
-def experiment_branch(loop: str, number: int) -> str:
-    """The branch that an experiment's pull request comes from."""
-    return f"pawl/{loop}/{number}"
-
-
-def experiment_of(branch: str, loop: str) -> int | None:
-    """The number of the experiment a branch belongs to; none if it is no experiment of this loop."""
-    match = _EXPERIMENT.fullmatch(branch)
-    return int(match["number"]) if match and match["loop"] == loop else None
-
-
-def is_experiment(branch: str) -> bool:
-    """Whether a branch is named as an experiment's, of whichever loop."""
-    return _EXPERIMENT.fullmatch(branch) is not None
-
-
-def check_name(loop: str, key: str = "") -> str:
-    """The name of the check run that holds a request. A calibration of a commit never hides the verdict that made it."""
-    return f"pawl/{loop}/calibration" if key.startswith("c") else f"pawl/{loop}"
-
-
-def job_title(loop: str, request: Request) -> str:
-    """The title of the job that answers a request: how the job is found again."""
-    return f"pawl {loop} {request.key} {request.check_run}"
+from pawl.github.names import read_title
 
 
 def _status(text: str) -> JobStatus:
@@ -249,14 +212,14 @@ class Dispatched:
         None where the title is not one of Pawl's, or where the workflow's file came from another branch than the default
         one: whoever may start workflows could let such a run say anything.
         """
-        match = _TITLE.fullmatch(data.get("display_title") or "")
-        if match is None or data["event"] != "workflow_dispatch" or data["head_branch"] != default_branch:
+        titled = read_title(data.get("display_title") or "")
+        if titled is None or data["event"] != "workflow_dispatch" or data["head_branch"] != default_branch:
             return None
         return cls(
             id=data["id"],
-            loop=match["loop"],
-            key=match["key"],
-            check_run=int(match["check_run"]),
+            loop=titled.loop,
+            key=titled.key,
+            check_run=titled.check_run,
             status=_status(data["status"] or ""),
             conclusion=data.get("conclusion") or "",
             url=data.get("html_url") or "",

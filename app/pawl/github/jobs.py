@@ -8,7 +8,8 @@ from pawl.core.digest import canonical_json
 from pawl.core.measurement import Request
 from pawl.github.errors import Conflict, Unprocessable
 from pawl.github.facet_jobs import WORKFLOW
-from pawl.github.facts import Dispatched, job_title
+from pawl.github.facts import Dispatched
+from pawl.github.names import job_title
 from pawl.github.view import RepositoryView
 
 GRACE = 120.0

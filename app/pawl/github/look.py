@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
 from pawl.core.ledger import AnyLine
-from pawl.github.facts import Branch, CheckRun, check_name, experiment_of
+from pawl.github.facts import Branch, CheckRun
+from pawl.github.names import check_name, experiment_of
 from pawl.github.view import RepositoryView
 
 

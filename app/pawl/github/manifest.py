@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from github import Auth
 
-from pawl.github.client import Connection, Pace, connect
+from pawl.github.client import Connection
 from pawl.github.grants import PERMISSIONS
+from pawl.github.requester import Pace, connect
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")

@@ -13,7 +13,8 @@ from pawl.core.snapshot import Experiment, Snapshot, Tracking
 from pawl.github import checks
 from pawl.github.errors import Conflict, Forbidden, GitHubError, Moved, Refused, Unprocessable
 from pawl.github.experiments import delete_branch, pull_of, relabel
-from pawl.github.facts import Issue, Pull, experiment_branch
+from pawl.github.facts import Issue, Pull
+from pawl.github.names import experiment_branch
 from pawl.github.objects import Commit
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pawl.core.edit import objections, scope_objection
 from pawl.core.ledger import OutcomeLine, VerdictLine
 from pawl.core.snapshot import Attempt, Check, Experiment
-from pawl.github.facts import Pull, experiment_branch
+from pawl.github.facts import Pull
 from pawl.github.look import Look
+from pawl.github.names import experiment_branch
 from pawl.github.observe_jobs import job_of, request_in
 from pawl.messages.commits import SKIP, EditNotes, read_edit_commit
 

@@ -14,7 +14,8 @@ from pawl.core.setup_check import check_setup
 from pawl.github.comments import Comments
 from pawl.github.committed import Committed
 from pawl.github.errors import Moved, NotFound, Unobservable, Unprocessable, in_the_way
-from pawl.github.facts import ONBOARDING_BRANCH, Branch, Invitation
+from pawl.github.facts import Branch, Invitation
+from pawl.github.names import ONBOARDING_BRANCH
 from pawl.github.objects import Commit
 from pawl.github.view import RepositoryView
 from pawl.messages.onboarding import (
