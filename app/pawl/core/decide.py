@@ -7,7 +7,7 @@ waits for prose.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pawl.core.actions import (
@@ -21,20 +21,15 @@ from pawl.core.actions import (
     FinishOpening,
     Propose,
     RemoveLabels,
-    StartAttempt,
-    StartCalibration,
-    TellUntaken,
     UpdateTracking,
 )
 from pawl.core.asking import answered
 from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
+from pawl.core.dispatching import Dispatching
 from pawl.core.finding import Fence
 from pawl.core.judging import write_calibration, write_late
-from pawl.core.lanes import emptiest, room, slots
+from pawl.core.lanes import slots
 from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, CanaryLine, ResumeLine
-from pawl.core.measurement import Purpose
-from pawl.core.moves import Moves
-from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, measuring, untaken
 from pawl.core.policy import (
     INCIDENT_LABEL,
     RESUME_LABEL,
@@ -46,11 +41,10 @@ from pawl.core.policy import (
     open_incident,
     paused,
 )
-from pawl.core.quotas import no_job, no_proposal
-from pawl.core.snapshot import Calibrating, Experiment, Orphan, Snapshot
+from pawl.core.quotas import no_proposal
+from pawl.core.snapshot import Calibrating, Snapshot
 from pawl.core.spending import cap_reached
 from pawl.core.states import State
-from pawl.core.waiting import Untaken, settings_page, why_untaken
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def decide(snapshot: Snapshot, circumstances: Circumstances) -> tuple[Action, ..
     return actions
 
 
-class _Decision(Moves):
+class _Decision(Dispatching):
     """One decision about a loop: its experiments' moves, its calibrations, and what comes next."""
 
     late: tuple[str, ...] = ()
@@ -96,11 +90,11 @@ class _Decision(Moves):
                 self.running(calibrating.request, calibrating)
         for orphan in self.snapshot.orphans:
             self.orphaned(orphan)
-        self.late = tuple(self._untaken())
+        self.late = tuple(self.tell_untaken())
         yield from self.jobs
-        yield from self._next_jobs()
+        yield from self.next_jobs()
         yield from self.now
-        if self.draft.lines and (self.urgent or not self._in_flight()):
+        if self.draft.lines and (self.urgent or not self.in_flight()):
             yield Append(tuple(self.draft.lines), dict(self.draft.files))
             yield from self.after
         yield from self._marked()
@@ -161,107 +155,21 @@ class _Decision(Moves):
         elif there and not wanted:
             yield RemoveLabels((INCIDENT_LABEL,))
 
-    def _in_flight(self) -> list[str]:
-        """The fleet of every job that has not ended; one that waits to be dispatched, or is being cancelled, is one."""
-        flying = [
-            self._fleet(experiment) for experiment in self.snapshot.experiments if self._flies(experiment)
-        ]
-        others: list[Calibrating | Orphan] = [*self.snapshot.calibrating, *self.snapshot.orphans]
-        flying += [item.request.fleet for item in others if item.job.status != "completed"]
-        return flying
-
-    def _flies(self, experiment: Experiment) -> bool:
-        attempt = experiment.attempt
-        job = attempt.job if attempt is not None else None
-        waits = self.states[experiment.number] is State.QUEUED
-        return waits or (job is not None and job.status != "completed")
-
-    def _next_jobs(self) -> Iterator[Action]:
-        """Give free lanes their next jobs: calibrations that are due, and the experiments that wait, oldest first."""
-        if self.base_moves or paused(self.snapshot) or failing_base(self.snapshot):
-            return
-        calibrating = self.snapshot.calibrating
-        if any(item.job.status == "completed" for item in calibrating):
-            return  # what it measured decides what comes next: look again once it is in the ledger
-        fleets = self.snapshot.rules.lanes_by_fleet
-        free = room(fleets, self._in_flight())
-        waiting = self._waiting()
-        begun = bool(calibrating)
-        for fleet in [name for name in free if free[name]]:
-            calibration = calibration_request(self.snapshot, fleet, self.seed_key)
-            if calibration is None:
-                continue
-            due = calibration.purpose is Purpose.AUDIT or waiting or not self._exhausted()
-            if due and not begun and not self._spent(estimate_seconds(calibration)):
-                # One at a time, since they are numbered by what the ledger has.
-                begun = True
-                free[fleet] -= 1
-                yield StartCalibration(calibration)
-            if calibration.purpose is Purpose.POOL:
-                free[fleet] = 0  # without a pool there is nothing to screen against
-        for experiment in waiting:
-            emptied = emptiest(fleets, free)
-            if emptied is None or self._spent(self.snapshot.rules.budget):
-                return
-            free[emptied] -= 1
-            yield self._start(experiment, emptied)
-
-    def _spent(self, seconds: float) -> str:
-        """Why no job of so many likely seconds is started today any more, in a sentence; empty if one may be."""
-        snapshot = self.snapshot
-        flying = [each for each in snapshot.experiments if self._flies(each)]
-        begun = sum(
-            estimate_seconds(each.attempt.request)
-            if each.attempt is not None
-            and each.attempt.request is not None
-            and each.number not in self.started
-            else snapshot.rules.budget
-            for each in flying
-        )
-        begun += sum(
-            estimate_seconds(each.request) for each in snapshot.calibrating if each.job.status != "completed"
-        )
-        lines = (*snapshot.ledger, *self.draft.lines)  # what has just ended is in neither otherwise
-        return no_job(snapshot.rules.limits, lines, snapshot.now, begun + seconds)
-
     def _full(self) -> str:
         """Why nothing new is proposed while so many pull requests are open; empty if it may be."""
         snapshot = self.snapshot
         opened = sum(each.open for each in snapshot.experiments) + len(snapshot.proposing)
         return no_proposal(snapshot.rules.limits, opened)
 
-    def _start(self, experiment: Experiment, fleet: str) -> Action:
-        attempt = experiment.attempt.number + 1 if experiment.attempt else 1
-        request = experiment_request(self.snapshot, experiment, attempt, fleet, self.seed_key)
-        self.states[experiment.number] = State.QUEUED
-        self.started[experiment.number] = fleet
-        return StartAttempt(experiment.number, experiment.head, request)
-
-    def _waiting(self) -> list[Experiment]:
-        """Experiments that could be measured now: those that were to keep on an earlier base, then the oldest."""
-        inputs = self.snapshot.base.inputs
-        ready = [
-            experiment
-            for experiment in self.snapshot.experiments
-            if self.states[experiment.number] is State.PROPOSED
-            and not experiment.objections
-            and experiment.parent_inputs == inputs
-        ]
-        return sorted(ready, key=lambda experiment: not self.snapshot.was_kept(experiment))
-
-    def _exhausted(self) -> bool:
-        limit = self.snapshot.rules.limits.experiments
-        return limit is not None and self.snapshot.last_number >= limit
-
     def _propose(self) -> Iterator[Action]:
         snapshot = self.snapshot
-        if snapshot.proposer_rests or self._exhausted():
+        if snapshot.proposer_rests or self.exhausted():
             return
         if paused(snapshot) or failing_base(snapshot) or self.base_moves or self._capped() or self._full():
             return
         waiting = sum(state is State.PROPOSED for state in self.states.values())
         fleets, making = snapshot.rules.lanes_by_fleet, len(snapshot.proposing)
-        wanted = sum(slots(fleets).values()) - len(self._in_flight()) - waiting
+        wanted = sum(slots(fleets).values()) - len(self.in_flight()) - waiting
         fresh = max(0, min(wanted, sum(fleets.values())) - making)
         last = max((snapshot.last_number, *snapshot.proposing))
         limit = snapshot.rules.limits.experiments
@@ -272,27 +180,6 @@ class _Decision(Moves):
     def _capped(self) -> str:
         money = self.snapshot.rules.agent.money
         return cap_reached(money, self.snapshot.ledger, datetime.fromisoformat(self.draft.at))
-
-    def _untaken(self) -> Iterator[str]:
-        """The job of each fleet that has waited longest, where that is long; every such job's check run says it, too."""
-        told = set[str]()
-        due = untaken(self.snapshot, self.draft.lines)
-        for each in measuring(self.snapshot):
-            request, job = each.request, each.job
-            if request is None or job is None or job.id not in due or self.snapshot.now < due[job.id]:
-                continue
-            known = self.snapshot.untaken.get(job.id, Untaken())
-            labels = known.labels or self.snapshot.rules.runner_labels(request.fleet)
-            why, page = why_untaken(replace(known, labels=labels)), settings_page(job.url)
-            self.now.append(TellUntaken(job.check_run, request, why, page))
-            if request.fleet in told:
-                continue
-            told.add(request.fleet)
-            what = (
-                f"experiment {request.number}" if request.purpose is Purpose.EXPERIMENT else "the calibration"
-            )
-            where = f" Runners are listed under {page}" if page else ""
-            yield f"no runner has taken the job of {what} since {job.since:%H:%M} UTC: {why}.{where}"
 
     def _notices(self) -> Iterator[str]:
         """Why nothing happens, in sentences."""
@@ -317,9 +204,9 @@ class _Decision(Moves):
             yield f"no proposal: {capped}"
         if full := self._full():
             yield f"no proposal: {full}"
-        if spent := self._spent(snapshot.rules.budget):
+        if spent := self.spent(snapshot.rules.budget):
             yield f"nothing is measured: {spent}"
         if changed := changed_model(snapshot.ledger):
             yield changed
-        if self._exhausted() and not snapshot.experiments and not failing:
+        if self.exhausted() and not snapshot.experiments and not failing:
             yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"

@@ -89,7 +89,7 @@ class Moves:
     def _unmeasured(self, experiment: Experiment, attempt: int) -> Request:
         """What a verdict without a measurement stands under: the head's own parent, so that it is found again."""
         request = experiment_request(
-            self.snapshot, experiment, attempt, self._fleet(experiment), self.seed_key
+            self.snapshot, experiment, attempt, self.fleet(experiment), self.seed_key
         )
         inputs, parent = experiment.parent_inputs, experiment.parent
         known = calibration_of(self.snapshot.ledger, inputs, request.fleet)
@@ -112,7 +112,7 @@ class Moves:
         elif attempt.job is None:
             # The check run's request cannot be read any more: nobody knows what would have been measured.
             request = experiment_request(
-                self.snapshot, experiment, attempt.number + 1, self._fleet(experiment), self.seed_key
+                self.snapshot, experiment, attempt.number + 1, self.fleet(experiment), self.seed_key
             )
             self._restart(experiment, request, attempt, self.jobs)
 
@@ -303,7 +303,7 @@ class Moves:
         self.started[experiment.number] = request.fleet
         among.append(StartAttempt(experiment.number, experiment.head, request, before.check_run))
 
-    def _fleet(self, experiment: Experiment) -> str:
+    def fleet(self, experiment: Experiment) -> str:
         """The runners that an experiment's attempt is for, as far as that is known."""
         if experiment.number in self.started:
             return self.started[experiment.number]
