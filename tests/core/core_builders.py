@@ -19,8 +19,8 @@ from pawl.core.measurement import (
     RunStatus,
     Stage,
     Step,
-    seeds_needed,
 )
+from pawl.core.seeds import seeds_needed
 
 SHA, OTHER_SHA = "a" * 40, "b" * 40
 INPUTS, AFTER = "c" * 64, "d" * 64

@@ -22,8 +22,8 @@ from pawl.core.measurement import (
     RunStatus,
     Stage,
     Step,
-    seeds_needed,
 )
+from pawl.core.seeds import seeds_needed
 
 B, C = Arm.BASELINE, Arm.CANDIDATE
 SCREEN_SD = math.sqrt(1 + 1 / len(POOL))

@@ -40,8 +40,6 @@ from pawl.core.measurement import (
     RunFact,
     RunRecord,
     Stage,
-    draw_seeds,
-    seeds_needed,
 )
 from pawl.core.planning import (
     audit_due,
@@ -53,6 +51,7 @@ from pawl.core.planning import (
     resumed,
 )
 from pawl.core.policy import PAUSED_LABEL, HoldReason, failing_base, hold, open_incident, paused
+from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Check, Job, Tracking
 from pawl.core.verifying import verify
 

@@ -12,17 +12,8 @@ import pytest
 
 from pawl.core.config import SELECT, Loop
 from pawl.core.decision import Finding, Verdict, advance
-from pawl.core.measurement import (
-    Arm,
-    Calibration,
-    Procedure,
-    Purpose,
-    Request,
-    RunFact,
-    RunStatus,
-    Step,
-    seeds_needed,
-)
+from pawl.core.measurement import Arm, Calibration, Procedure, Purpose, Request, RunFact, RunStatus, Step
+from pawl.core.seeds import seeds_needed
 
 
 @dataclass(frozen=True)

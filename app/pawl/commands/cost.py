@@ -26,8 +26,9 @@ from pawl.core.expectation import (
     SMALLEST_SIGMA,
 )
 from pawl.core.ledger import AuditLine, CalibrationLine, CanaryLine, Measured, VerdictLine
-from pawl.core.measurement import Calibration, Purpose, Record, Request, RunRecord, RunStatus, draw_seeds
+from pawl.core.measurement import Calibration, Purpose, Record, Request, RunRecord, RunStatus
 from pawl.core.noise import pooled, upper_sigma
+from pawl.core.seeds import draw_seeds
 from pawl.lab import Options, measure
 
 LOG_LINES = 15

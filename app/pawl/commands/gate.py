@@ -13,7 +13,8 @@ from pawl.commands.action import ActionStep, Trouble
 from pawl.core.config import CONFIG_PATH, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.digest import matches, sha256
-from pawl.core.measurement import Calibration, Purpose, Request, draw_seeds
+from pawl.core.measurement import Calibration, Purpose, Request
+from pawl.core.seeds import draw_seeds
 from pawl.lab import MeasureError
 from pawl.lab.objects import Repository
 

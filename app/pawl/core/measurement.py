@@ -5,8 +5,6 @@ Both cross a border of trust as JSON, so both are strict: unknown keys, wrong ty
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -286,26 +284,6 @@ class Record(Strict):
     def facts(self) -> tuple[RunFact, ...]:
         """The part of all runs that a verdict may depend on."""
         return tuple(run.fact for run in self.runs)
-
-
-def draw_seeds(key: bytes, identity: str, count: int) -> tuple[int, ...]:
-    """Seeds nobody can choose: HMAC of the frozen commit and the run's place under a key the runner never sees.
-
-    Args:
-        key: the App's own secret.
-        identity: names what is measured, the candidate's commit included.
-        count: how many, in the order of places.
-    """
-    digests = (
-        hmac.new(key, f"{identity}|{place}".encode(), hashlib.sha256).digest() for place in range(count)
-    )
-    return tuple(int.from_bytes(digest[:4], "big") for digest in digests)
-
-
-def seeds_needed(procedure: Procedure) -> int:
-    """Places an experiment can reach: the screen, every pair and the whole seal."""
-    pairs = max(procedure.max_pairs, procedure.task_pairs)
-    return 1 + pairs + max(procedure.seal_candidates, procedure.seal_baselines, procedure.task_seal_pairs)
 
 
 def splits_of(rules: Loop, stage: Stage) -> tuple[str, ...]:

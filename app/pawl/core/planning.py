@@ -20,8 +20,9 @@ from pawl.core.ledger import (
     OutcomeLine,
     VerdictLine,
 )
-from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage, draw_seeds, seeds_needed
+from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage
 from pawl.core.planting import next_canary
+from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Attempt, Calibrating, Experiment, Job, Snapshot
 
 AUDIT_EVERY = 10

@@ -12,8 +12,9 @@ from typing import Literal
 
 import pawl
 from pawl.core.decision import Finding, OutOfOrder, advance
-from pawl.core.measurement import Environment, Purpose, Request, RunRecord, RunStatus, Step, seeds_needed
+from pawl.core.measurement import Environment, Purpose, Request, RunRecord, RunStatus, Step
 from pawl.core.quantities import format_duration
+from pawl.core.seeds import seeds_needed
 from pawl.lab.bench import Bench
 from pawl.lab.device import Device, take_device
 from pawl.lab.errors import MeasureError, Refused, Stopped
