@@ -62,7 +62,7 @@ def measure() -> list[Figure]:
         hub.create_repository(NAME)
         hub.push_files(NAME, FILES, "Begin")
         hub.push_files(NAME, dict(_segments()), "History", branch=LEDGER_BRANCH)
-        hub.install(NAME)
+        hub.installations.install(NAME)
         with HubServer(hub) as server:
             told = {
                 "app": hub.app.id, "key": hub.app.private_key_pem, "api": server.api_url, "name": NAME,

@@ -124,7 +124,7 @@ def _steady() -> Figure:
         hub.rate_limit = 10**7
         hub.create_repository(NAME)
         hub.push_files(NAME, files, "Begin")
-        hub.install(NAME)
+        hub.installations.install(NAME)
         with HubServer(hub) as server:
             known = hub.app
             with _pawl(

@@ -63,7 +63,7 @@ class Act:
 
     def __init__(self, server: HubServer, home: Path, secrets: Mapping[str, str]) -> None:
         self.server, self.home, self.secrets = server, home, dict(secrets)
-        self.actions = server.hub.actions
+        self.service, self.artifacts = server.hub.service, server.hub.artifacts
         self.environment: dict[str, str] = {"PAWL_PYTHON": sys.executable}
         """Of every runner."""
         self._results: dict[int, dict[str, str]] = {}
@@ -75,12 +75,12 @@ class Act:
         self.checkout.mkdir()
         (self.checkout / "action.yml").write_text(CHECKOUT_ACTION)
         for label in RUNNERS:
-            self.actions.register_runner(label, [label])
+            self.service.register_runner(label, [label])
 
     def work(self) -> Done | None:
         """Execute the job that has waited longest; none if none waits."""
         for label in RUNNERS:
-            job = self.actions.acquire_job(label)
+            job = self.service.acquire_job(label)
             if job is not None:
                 return self.execute(job)
         return None
@@ -95,7 +95,7 @@ class Act:
 
     def execute(self, job: Mapping[str, Any]) -> Done:
         """Execute a job that was taken."""
-        self.actions.start_job(job["job_id"])
+        self.service.start_job(job["job_id"])
         folder = self.home / str(job["job_id"])
         work = folder / "work"
         work.mkdir(parents=True)
@@ -110,11 +110,11 @@ class Act:
         _pretend_clone(work, job)
         log, code = self._act(job, folder, workflow, event, work)
         self._hand_in(job, folder / "artifacts")
-        cancelled = self.actions.cancel_requested(job["job_id"])
+        cancelled = self.service.cancel_requested(job["job_id"])
         conclusion = "cancelled" if cancelled else "success" if code == 0 else "failure"
         self._results.setdefault(job["run_id"], {})[job["job_name"]] = conclusion
-        self.actions.append_log(job["job_id"], log)
-        self.actions.complete_job(job["job_id"], conclusion)
+        self.service.append_log(job["job_id"], log)
+        self.service.complete_job(job["job_id"], conclusion)
         return Done(job, conclusion, log, _outputs(log))
 
     def event(self, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Act:
 
     def _hand_in(self, job: Mapping[str, Any], artifacts: Path) -> None:
         for path in sorted(artifacts.rglob("*.zip")):
-            self.actions.upload_artifact(job["job_id"], path.stem, path.read_bytes(), overwrite=True)
+            self.artifacts.upload(job["job_id"], path.stem, path.read_bytes(), overwrite=True)
         shutil.rmtree(artifacts, ignore_errors=True)
 
 

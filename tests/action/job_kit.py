@@ -23,10 +23,10 @@ class Jobs:
 
     def __init__(self, server: HubServer, folder: Path) -> None:
         self.stranger, self.server, self.folder = Stranger(server), server, folder
-        self.actions = server.hub.actions
+        self.service, self.artifacts = server.hub.service, server.hub.artifacts
         self.waiting: list[Any] = []
         for label in RUNNERS:
-            self.actions.register_runner(label, [label])
+            self.service.register_runner(label, [label])
 
     def next(self, name: str, run: int = 0) -> Any:
         """The next job of this name, of a workflow run if one is named, begun; others wait meanwhile."""
@@ -34,16 +34,16 @@ class Jobs:
         while not found and (ahead := [job for job in self.waiting if job["job_name"] == name != "measure"]):
             # Jobs of its group come first, and no test asks for them: their runner is lost.
             self.waiting.remove(ahead[0])
-            self.actions.complete_job(ahead[0]["job_id"], "failure")
+            self.service.complete_job(ahead[0]["job_id"], "failure")
             found = self._waiting_for(name, run)
         assert found, f"{name} does not wait, but {[job['job_name'] for job in self.waiting]}"
         self.waiting.remove(found[0])
-        self.actions.start_job(found[0]["job_id"])
+        self.service.start_job(found[0]["job_id"])
         return found[0]
 
     def _waiting_for(self, name: str, run: int) -> list[Any]:
         for label in RUNNERS:
-            while (job := self.actions.acquire_job(label)) is not None:
+            while (job := self.service.acquire_job(label)) is not None:
                 self.waiting.append(job)
         return [job for job in self.waiting if job["job_name"] == name and run in (0, job["run_id"])]
 
@@ -57,15 +57,15 @@ class Jobs:
         """The job that concludes a workflow run, whole."""
         job = self.next("conclude", run)
         code = self.use(job, command="step", **inputs)
-        self.actions.complete_job(job["job_id"], "success" if code == 0 else "failure")
+        self.service.complete_job(job["job_id"], "success" if code == 0 else "failure")
         return code
 
     def propose(self, artifact: bytes | dict[str, bytes] | None = None) -> int:
         """A turn whose proposing job hands in what it likes."""
         job = self.next("propose", self.stranger.dispatch()["id"])
         if artifact is not None:
-            self.actions.upload_artifact(job["job_id"], "pawl-proposal", artifact)
-        self.actions.complete_job(job["job_id"], "success")
+            self.artifacts.upload(job["job_id"], "pawl-proposal", artifact)
+        self.service.complete_job(job["job_id"], "success")
         return self.conclude(job["run_id"], proposed="success")
 
     def begin(self) -> None:
@@ -101,8 +101,8 @@ class Jobs:
         """The same, with nobody who concludes yet."""
         handed = None
         if artifact is not None:
-            handed = self.actions.upload_artifact(job["job_id"], "pawl-record", artifact)
-        self.actions.complete_job(job["job_id"], how)
+            handed = self.artifacts.upload(job["job_id"], "pawl-record", artifact)
+        self.service.complete_job(job["job_id"], how)
         return handed
 
     def experiment(self) -> tuple[Any, Request]:

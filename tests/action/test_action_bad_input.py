@@ -93,11 +93,11 @@ def test_a_proposing_job_that_knows_the_format_of_records_forges_none(jobs: Jobs
     job = jobs.next("propose", jobs.stranger.dispatch()["id"])
     record = {"version": 1, "request": request.digest, "key": request.key, "complete": True,
               "environment": {"device": "cpu", "sandbox": "process"}, "runs": []}  # fmt: skip
-    jobs.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": json.dumps(record).encode()})
-    jobs.actions.complete_job(job["job_id"], "success")
+    jobs.artifacts.upload(job["job_id"], "pawl-record", {"record.json": json.dumps(record).encode()})
+    jobs.service.complete_job(job["job_id"], "success")
     assert jobs.conclude(job["run_id"], proposed="success", measured="skipped") == 0
     assert jobs.stranger.ledger() == []
-    jobs.actions.complete_job(waiting["job_id"], "failure")
+    jobs.service.complete_job(waiting["job_id"], "failure")
 
 
 def test_a_measuring_run_hands_in_no_proposal(jobs: Jobs) -> None:
@@ -105,10 +105,8 @@ def test_a_measuring_run_hands_in_no_proposal(jobs: Jobs) -> None:
     jobs.begin()
     job, _ = jobs.measuring()
     proposal = {"loop": "tune", "number": 1, "base": jobs.stranger.tip(), "edit": EDIT}
-    jobs.actions.upload_artifact(
-        job["job_id"], "pawl-proposal", {"proposal.json": handover(proposals=[proposal])}
-    )
-    jobs.actions.complete_job(job["job_id"], "success")
+    jobs.artifacts.upload(job["job_id"], "pawl-proposal", {"proposal.json": handover(proposals=[proposal])})
+    jobs.service.complete_job(job["job_id"], "success")
     assert jobs.conclude(job["run_id"], measured="success", proposed="skipped") == 0
     assert jobs.stranger.tip("pawl/tune/1") is None
 
@@ -117,7 +115,7 @@ def test_a_measuring_run_hands_in_no_proposal(jobs: Jobs) -> None:
 def test_a_measuring_job_that_ended_without_a_record_is_made_again(jobs: Jobs, how: str) -> None:
     jobs.begin()
     job, first = jobs.measuring()
-    jobs.actions.complete_job(job["job_id"], how)
+    jobs.service.complete_job(job["job_id"], how)
     assert jobs.conclude(job["run_id"], measured=how) == 0
     line = jobs.stranger.ledger()[-1]
     assert how in getattr(line, "reason", "")
@@ -129,7 +127,7 @@ def test_a_runner_that_loses_every_job_is_not_asked_for_ever(jobs: Jobs) -> None
     jobs.begin()
     for _ in range(5):
         job, _ = jobs.measuring()
-        jobs.actions.complete_job(job["job_id"], "failure")
+        jobs.service.complete_job(job["job_id"], "failure")
         assert jobs.conclude(job["run_id"], measured="failure") == 0
     with pytest.raises(AssertionError, match="measure does not wait"):
         jobs.measuring()
@@ -183,7 +181,7 @@ def test_a_branch_renamed_in_mid_flight_is_named(jobs: Jobs, capsys: pytest.Capt
         hub.store.save({**repository, "default_branch": "trunk"})
         hub.refs.update(hub.repository(NAME), "refs/heads/trunk", tip, "stranger", checked=False)
         hub.refs.update(hub.repository(NAME), "refs/heads/main", None, "stranger", checked=False)
-    jobs.actions.complete_job(job["job_id"], "failure")
+    jobs.service.complete_job(job["job_id"], "failure")
     assert jobs.conclude(job["run_id"], measured="failure") == 1
     out = capsys.readouterr().out
     assert (

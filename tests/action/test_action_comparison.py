@@ -134,15 +134,15 @@ class Steps:
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self.repository, self.folder = repository, folder
-        self.actions = repository.hub.actions
+        self.service, self.artifacts = repository.hub.service, repository.hub.artifacts
         for label in RUNNERS:
-            self.actions.register_runner(label, [label])
+            self.service.register_runner(label, [label])
 
     def take(self) -> Any:
         """The next job, begun."""
         for label in RUNNERS:
-            if job := self.actions.acquire_job(label):
-                self.actions.start_job(job["job_id"])
+            if job := self.service.acquire_job(label):
+                self.service.start_job(job["job_id"])
                 return job
         raise AssertionError("no job waits")
 
@@ -173,8 +173,8 @@ class Steps:
 
     def report(self, job: Any, files: dict[str, bytes]) -> int:
         """Let the measuring job end with these files, and report."""
-        self.actions.upload_artifact(job["job_id"], "pawl-comparison", files)
-        self.actions.complete_job(job["job_id"], "success")
+        self.artifacts.upload(job["job_id"], "pawl-comparison", files)
+        self.service.complete_job(job["job_id"], "success")
         return self.use(self.take(), self.repository.event(), command="report")
 
 
@@ -223,7 +223,7 @@ def test_what_a_measuring_job_forged_or_lost_is_not_reported(
     measuring, _ = steps.compare()
     files = steps.hand_in(measuring)
     record, request = files["record.json"], files["request.json"]
-    steps.actions.complete_job(measuring["job_id"], "success")
+    steps.service.complete_job(measuring["job_id"], "success")
     job = steps.take()
     forged: list[tuple[dict[str, bytes], str]] = [
         ({}, "the job ended without the artifact pawl-comparison"),
@@ -244,7 +244,7 @@ def test_what_a_measuring_job_forged_or_lost_is_not_reported(
     ]
     for handed, said in forged:
         if handed:
-            steps.actions.upload_artifact(measuring["job_id"], "pawl-comparison", handed, overwrite=True)
+            steps.artifacts.upload(measuring["job_id"], "pawl-comparison", handed, overwrite=True)
         assert steps.use(job, steps.repository.event(), command="report") == 1
         assert said in capsys.readouterr().out
     assert steps.repository.comments() == []

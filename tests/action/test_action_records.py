@@ -86,7 +86,7 @@ def test_a_job_that_is_run_again_measures_nothing_and_replaces_nothing(jobs: Job
     partial = shortened(jobs.measure(job))
     jobs.leave(job, partial, "failure")
     conclude = jobs.next("conclude", job["run_id"])
-    jobs.actions.complete_job(conclude["job_id"], "failure")
+    jobs.service.complete_job(conclude["job_id"], "failure")
     hub = jobs.server.hub
     repository = hub.repository(NAME)
     hub.actions.rerun(repository, hub.actions.run(repository, job["run_id"]))
@@ -107,14 +107,14 @@ def test_no_number_of_tries_hides_the_one_that_counts(jobs: Jobs) -> None:
     """GitHub lists thirty artifacts on a page, the newest first. Whoever ran a job again often enough had the first try,
     the one that counts, on a page that nobody read, and the same seeds were measured anew."""
     job, _ = jobs.experiment()
-    jobs.actions.upload_artifact(job["job_id"], "pawl-record", jobs.measure(job))
+    jobs.artifacts.upload(job["job_id"], "pawl-record", jobs.measure(job))
     store = jobs.server.hub.store
     artifacts = store.all("artifact", store.get("job", job["job_id"])["repo"], job["run_id"])
     for attempt in range(40):
         store.save({**artifacts[0], "attempt": -1})
-        made = jobs.actions.upload_artifact(job["job_id"], "pawl-record", b"no zip")
+        made = jobs.artifacts.upload(job["job_id"], "pawl-record", b"no zip")
         store.save({**store.get("artifact", made), "attempt": 1000 + attempt})
-    jobs.actions.complete_job(job["job_id"], "success")
+    jobs.service.complete_job(job["job_id"], "success")
     jobs.conclude(job["run_id"], measured="success")
     assert lost(jobs.stranger) == []
 
@@ -122,7 +122,7 @@ def test_no_number_of_tries_hides_the_one_that_counts(jobs: Jobs) -> None:
 def test_a_first_try_that_handed_in_nothing_is_followed_by_another_job(jobs: Jobs) -> None:
     job, _ = jobs.experiment()
     jobs.leave(job, None, "failure")
-    jobs.actions.complete_job(jobs.next("conclude", job["run_id"])["job_id"], "failure")
+    jobs.service.complete_job(jobs.next("conclude", job["run_id"])["job_id"], "failure")
     hub = jobs.server.hub
     repository = hub.repository(NAME)
     hub.actions.rerun(repository, hub.actions.run(repository, job["run_id"]))
@@ -176,7 +176,7 @@ def test_a_record_that_has_expired_is_told_as_that(jobs: Jobs) -> None:
     job, _ = jobs.experiment()
     handed = jobs.leave(job, {"record.json": b"{}"})
     assert handed is not None
-    jobs.actions.expire_artifact(handed)
+    jobs.artifacts.expire(handed)
     assert jobs.conclude(job["run_id"], measured="success") == 0
     assert "the artifact pawl-record has expired" in lost(jobs.stranger)[0].reason
     goes_on(jobs, 0)

@@ -90,14 +90,14 @@ def test_runners_that_could_take_no_job_are_told(
 
     monkeypatch.setenv("GITHUB_TOKEN", hub.create_user("octo"))
     assert "a job would wait: this repository has no runner of its own" in said()
-    hub.actions.register_runner("ada", [])
+    hub.service.register_runner("ada", [])
     assert "a job would wait: no runner has all of: self-hosted, gpu; ada lacks gpu" in said()
-    hub.actions.register_runner("ada", ["gpu"])
+    hub.service.register_runner("ada", ["gpu"])
     assert "runner" not in said()
-    hub.install("octo/demo")
-    installation = hub.installation_for(hub.repository("octo/demo"))
+    hub.installations.install("octo/demo")
+    installation = hub.installations.of(hub.repository("octo/demo"))
     monkeypatch.setenv(
-        "GITHUB_TOKEN", hub.installation_token(installation, {"contents": "read"}, None)["key"]
+        "GITHUB_TOKEN", hub.installations.token(installation, {"contents": "read"}, None)["key"]
     )
     assert "may not be listed with this token: grant administration (read), or look at http" in said()
     monkeypatch.setenv("GITHUB_TOKEN", "")

@@ -25,7 +25,7 @@ def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
     key.write_text(hub.app.private_key_pem)
     hub.create_repository(NAME)
     hub.push_files(NAME, {"README.md": "Hello\n", ".github/workflows/pawl.yml": workflow()}, "Begin")
-    hub.install(NAME)
+    hub.installations.install(NAME)
     return {
         "PAWL_APP_ID": str(hub.app.id),
         "PAWL_PRIVATE_KEY_FILE": str(key),
@@ -62,17 +62,17 @@ def begun(hub: Hub, title: str) -> int:
     """A job that has uploaded its record, and goes on."""
     repo = hub.repository(NAME)
     (found,) = hub.actions.workflows(repo)
-    hub.actions.register_runner("bench", ["self-hosted"])
+    hub.service.register_runner("bench", ["self-hosted"])
     hub.actions.dispatch(repo, found, "octo", "main", {"title": title, "request": "{}"})
-    job = hub.actions.acquire_job("bench")
+    job = hub.service.acquire_job("bench")
     assert job is not None
-    hub.actions.start_job(job["job_id"])
-    hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b"{}"})
+    hub.service.start_job(job["job_id"])
+    hub.artifacts.upload(job["job_id"], "pawl-record", {"record.json": b"{}"})
     return int(job["job_id"])
 
 
 def leave_an_artifact(hub: Hub) -> None:
-    hub.actions.complete_job(begun(hub, "an earlier job"), "success")
+    hub.service.complete_job(begun(hub, "an earlier job"), "success")
 
 
 def test_the_local_github_holds_every_assumption(
@@ -211,7 +211,7 @@ def test_what_keeps_it_from_beginning_is_said(
     hub: Hub, environment: dict[str, str], tmp_path: Path, change: dict[str, str], name: str, said: str
 ) -> None:
     hub.create_repository("octo/empty")
-    hub.install("octo/empty")
+    hub.installations.install("octo/empty")
     with pytest.raises(ConformanceError, match=said):
         run_conformance({**environment, **change}, name, tmp_path / "conformance.json", None)
 

@@ -18,7 +18,7 @@ def test_without_rules_it_says_what_to_do(
     hub = hub_server.hub
     hub.create_user("ada")
     hub.create_repository("ada/loop")
-    hub.install("ada/loop")
+    hub.installations.install("ada/loop")
     environment = {
         "PAWL_APP_ID": str(hub.app.id),
         "PAWL_PRIVATE_KEY": hub.app.private_key_pem,

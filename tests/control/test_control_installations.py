@@ -62,7 +62,7 @@ def other(world: World) -> None:
     world.hub.create_repository(OTHER)
     theirs = {**files(config(1), LOOP), WORKFLOW_PATH: workflow(("elsewhere",))}
     world.hub.push_files(OTHER, theirs, "Begin")
-    world.hub.install(OTHER)
+    world.hub.installations.install(OTHER)
 
 
 def test_a_renamed_repository_goes_on_under_its_new_name(world: World) -> None:
@@ -126,7 +126,7 @@ def test_a_repository_that_takes_a_deleted_ones_name_inherits_nothing(world: Wor
     with world.hub.store.transaction():
         world.hub.residence.delete(NAME)
         world.hub.create_repository(NAME)
-        world.hub.install(NAME)
+        world.hub.installations.install(NAME)
     world.settle()
     assert known(world) == {NAME}
     assert world.app._repositories[NAME] is not before
@@ -139,7 +139,7 @@ def test_tenants_come_and_go_without_a_restart(world: World) -> None:
     other(world)
     world.settle()
     assert known(world) == rows(world) == {NAME, OTHER}
-    world.hub.uninstall(OTHER)
+    world.hub.installations.uninstall(OTHER)
     world.settle()
     assert known(world) == rows(world) == {NAME}
 
@@ -147,7 +147,7 @@ def test_tenants_come_and_go_without_a_restart(world: World) -> None:
 def test_one_tenants_trouble_stops_no_other(world: World) -> None:
     """The list of installations used to end at the first that could not be read."""
     other(world)
-    acme = world.hub.installation_for(world.hub.repository(OTHER))
+    acme = world.hub.installations.of(world.hub.repository(OTHER))
     world.hub.faults.fail_before("POST", f"/app/installations/{acme['id']}/access_tokens", status=422)
     world.turn()
     assert known(world) == {NAME}
@@ -160,7 +160,7 @@ def test_nothing_done_for_one_tenant_reads_another_ones_rows_or_tokens(world: Wo
     """Every request below a repository is made with its own installation's token, and every row is read under its name."""
     other(world)
     world.settle()
-    own = {name: world.hub.installation_for(world.hub.repository(name))["id"] for name in (NAME, OTHER)}
+    own = {name: world.hub.installations.of(world.hub.repository(name))["id"] for name in (NAME, OTHER)}
     asked = [entry for entry in world.hub.request_log if entry.repository and entry.installation]
     assert {entry.repository for entry in asked} == {NAME, OTHER}
     for entry in asked:
@@ -227,7 +227,7 @@ def test_an_installation_that_is_suspended_while_it_measures_goes_on_afterwards(
     def running(_: Request) -> None:
         if not suspended:
             suspended.append(True)
-            world.hub.suspend(NAME)
+            world.hub.installations.suspend(NAME)
 
     world.running = running
     world.settle()
@@ -235,6 +235,6 @@ def test_an_installation_that_is_suspended_while_it_measures_goes_on_afterwards(
     world.app.workers.wake_all()
     world.settle()
     assert (world.outcomes(), world.hub.api_requests(NAME)) == ({}, before)
-    world.hub.suspend(NAME, suspended=False)
+    world.hub.installations.suspend(NAME, suspended=False)
     assert world.settle().outcomes()[1] == "merged"
     world.once()

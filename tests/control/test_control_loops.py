@@ -168,10 +168,10 @@ def test_before_github_answered_the_app_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_a_suspended_installation_is_left_alone(world: World) -> None:
-    world.hub.suspend(NAME)
+    world.hub.installations.suspend(NAME)
     world.settle()
     assert world.app.status()["repositories"] == 0
-    world.hub.suspend(NAME, False)
+    world.hub.installations.suspend(NAME, False)
     assert world.settle().once().outcomes() == {1: "merged"}
 
 

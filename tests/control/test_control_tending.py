@@ -34,7 +34,7 @@ def installed(world: World, everywhere: bool = False, **files: str) -> None:
     hub.create_repository(FRESH)
     hub.push_files(FRESH, files or {"train.py": SCRIPT}, "Begin")
     hub.add_collaborator(FRESH, PERSON, "write")
-    hub.install(FRESH, everywhere=everywhere)
+    hub.installations.install(FRESH, everywhere=everywhere)
 
 
 def issues(world: World, name: str = FRESH) -> list[dict[str, Any]]:

@@ -268,18 +268,18 @@ class World:
 
     def measure(self) -> bool:
         """The runner takes one job and ends it; whether there was one."""
-        actions = self.hub.actions
-        job = actions.acquire_job("bench")
+        service = self.hub.service
+        job = service.acquire_job("bench")
         if job is None:
             return False
-        actions.start_job(job["job_id"])
+        service.start_job(job["job_id"])
         request = Request.model_validate_json(job["inputs"]["request"])
         self.running(request)
         handed = self.forge(request, self.record(request))
         if handed is not None:
             data = handed if isinstance(handed, bytes) else handed.model_dump_json().encode()
-            actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": data})
-        actions.complete_job(job["job_id"], self.conclude(request))
+            self.hub.artifacts.upload(job["job_id"], "pawl-record", {"record.json": data})
+        service.complete_job(job["job_id"], self.conclude(request))
         return True
 
     def record(self, request: Request) -> Record:
@@ -473,10 +473,10 @@ def _calibrated(text: str, folders: tuple[str, ...]) -> Path:
     hub.create_repository(NAME)
     hub.add_collaborator(NAME, PERSON, "maintain")
     hub.push_files(NAME, files(text, *folders), "Begin")
-    hub.actions.register_runner("bench", ["self-hosted"])
+    hub.service.register_runner("bench", ["self-hosted"])
     with HubServer(hub) as server:
         hub.set_webhook_url(server.url)
-        hub.install(NAME)
+        hub.installations.install(NAME)
         world = World(server, home, "", Script({}))
         world.start()
         _propose_nothing(world)

@@ -54,7 +54,7 @@ def test_who_is_told_to_wait_asks_nothing_meanwhile_through_that_installation(wo
 
     world.hub.create_repository(OTHER)
     world.hub.push_files(OTHER, {"README.md": "Nothing.\n"}, "Begin")
-    world.hub.install(OTHER)
+    world.hub.installations.install(OTHER)
     world.turn()
     world.hub.faults.on_request("POST", "/check-runs", limit)
     while not world.app._waits:

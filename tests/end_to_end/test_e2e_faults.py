@@ -368,7 +368,7 @@ def test_a_record_that_comes_after_its_job_was_given_up_is_told_and_decides_noth
     def upload() -> None:
         first = next(run for run in single.jobs() if f" {LOOP} 1.1 " in run["display_title"])
         (job,) = single.hub.actions.jobs(first)
-        single.hub.actions.upload_artifact(
+        single.hub.artifacts.upload(
             job["id"], "pawl-record", {"record.json": late[0].model_dump_json().encode()}
         )
         single.app.workers.wake_all()
@@ -396,9 +396,9 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(
     if key == "c2.1":
         single.push({f"{LOOP}/data.txt": "another base, which has to be calibrated\n"})
     single.app.workers.wake_all()
-    while not (waiting := hub.actions.acquire_job("bench")):
+    while not (waiting := hub.service.acquire_job("bench")):
         single.look()
-    hub.actions.start_job(waiting["job_id"])
+    hub.service.start_job(waiting["job_id"])
     single.deliver()
     single.look()
     loops = single.app._repositories[NAME]
@@ -411,10 +411,10 @@ def test_a_runner_that_vanishes_is_noticed_at_its_jobs_deadline(
 
     now += timedelta(seconds=wait + 1)
     loops.look()
-    assert hub.actions.cancel_requested(waiting["job_id"])
+    assert hub.service.cancel_requested(waiting["job_id"])
     assert 0 < (loops.asks_again_in() or 0) <= 60
     if lets_go:
-        hub.actions.complete_job(waiting["job_id"], "cancelled")
+        hub.service.complete_job(waiting["job_id"], "cancelled")
     else:
         now += timedelta(seconds=61)
         loops.look()
@@ -466,21 +466,21 @@ def test_a_job_that_no_runner_takes_is_told_and_no_longer_once_one_does(single: 
 
 def test_the_label_that_a_runner_lacks_is_named_where_runners_may_be_listed(single: World) -> None:
     """`administration: read` is never asked for; who grants it all the same is told more."""
-    single.hub.grant(NAME, {**PERMISSIONS, "administration": "read"})
+    single.hub.installations.grant(NAME, {**PERMISSIONS, "administration": "read"})
     single.push({".github/workflows/pawl.yml": workflow(("self-hosted", "gpu"))})
     waits_for(single, 601)
     for text in (single.tracking()["body"], untaken_check(single)):
         assert "no runner has all of: self-hosted, gpu; bench lacks gpu" in text
-    single.hub.actions.register_runner("bench", ["gpu"])
+    single.hub.service.register_runner("bench", ["gpu"])
     assert single.settle().once().outcomes() == MERGED
 
 
 def test_a_job_behind_one_that_runs_waits_as_it_should(world: World) -> None:
     """Behind every running job one is queued: with runs of five minutes it waits for longer than ten."""
     waits_for(world, 0)
-    waiting = world.hub.actions.acquire_job("bench")
+    waiting = world.hub.service.acquire_job("bench")
     assert waiting is not None
-    world.hub.actions.start_job(waiting["job_id"])
+    world.hub.service.start_job(waiting["job_id"])
     waits_for(world, 0)
     waits_for(world, 601)
     assert [job["status"] for job in world.jobs()[-2:]] == ["in_progress", "queued"]
@@ -670,12 +670,12 @@ def test_without_a_configuration_nothing_happens(single: World) -> None:
 
 
 def test_the_app_is_uninstalled_in_the_middle_and_comes_back(single: World) -> None:
-    during(single, "1.1", lambda: single.hub.uninstall(NAME))
+    during(single, "1.1", lambda: single.hub.installations.uninstall(NAME))
     single.settle()
     assert single.app.status()["repositories"] == 0
     assert single.outcomes() == {}
     single.running = lambda request: None
-    single.hub.install(NAME)
+    single.hub.installations.install(NAME)
     assert single.settle().once().outcomes() == MERGED
 
 
@@ -683,8 +683,8 @@ def test_an_installation_that_is_replaced_unseen_is_noticed(single: World) -> No
     """Removed and installed again between two looks: another installation, whose predecessor's tokens reach nothing."""
 
     def replace() -> None:
-        single.hub.uninstall(NAME)
-        single.hub.install(NAME)
+        single.hub.installations.uninstall(NAME)
+        single.hub.installations.install(NAME)
 
     during(single, "1.1", replace)
     assert single.settle().once().outcomes() == MERGED

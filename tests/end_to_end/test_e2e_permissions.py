@@ -54,7 +54,7 @@ def test_a_permission_that_is_taken_away_is_told_and_loses_nothing(
 ) -> None:
     def deny(*_: object) -> None:
         world.running = lambda request: None
-        world.hub.grant(NAME, without(name))
+        world.hub.installations.grant(NAME, without(name))
 
     if moment == "measuring":
         world.running = deny
@@ -73,7 +73,7 @@ def test_a_permission_that_is_taken_away_is_told_and_loses_nothing(
     world.settle()
     assert len(world.writes()) == writes, "and not again by the next round"
 
-    world.hub.grant(NAME, PERMISSIONS)
+    world.hub.installations.grant(NAME, PERMISSIONS)
     world.settle()
     assert world.outcomes() == RESULT
     assert [check["conclusion"] for check in permission_checks(world)] == ["success"] * (name == "issues")
@@ -87,19 +87,19 @@ def test_a_level_that_is_lowered_while_no_webhook_tells_is_found(world: World, n
     world.webhooks = lambda waiting: [item for item in waiting if item["event"] != "installation"]
     world.turn()
     world.turn()
-    world.hub.grant(NAME, without(**{name: "read"}))
+    world.hub.installations.grant(NAME, without(**{name: "read"}))
     world.settle()
     world.app.workers.wake_all()
     world.settle()
     assert said(world) == (["pawl/permissions"] if name == "issues" else ["issue Pawl: aim"])
-    world.hub.grant(NAME, PERMISSIONS)
+    world.hub.installations.grant(NAME, PERMISSIONS)
     world.app.workers.wake_all()
     assert world.settle().outcomes() == RESULT
     world.once()
 
 
 def test_commit_statuses_are_left_out_where_they_may_not_be_read(world: World) -> None:
-    world.hub.grant(NAME, without("statuses"))
+    world.hub.installations.grant(NAME, without("statuses"))
     world.settle()
     assert world.outcomes() == RESULT
     assert "does not grant statuses (read)" in world.tracking()["body"]
@@ -111,13 +111,13 @@ def test_without_issues_and_checks_it_is_told_in_the_open_pull_request(world: Wo
     world.turn()
     world.turn()
     (pull,) = [item for item in world.pulls() if item["state"] == "open"]
-    world.hub.grant(NAME, without("issues", "checks"))
+    world.hub.installations.grant(NAME, without("issues", "checks"))
     world.settle()
     (comment,) = world.comments(pull["number"])
     assert comment.startswith("<!-- pawl-permissions -->")
     assert "checks: write" in comment
     assert "issues: write" in comment
-    world.hub.grant(NAME, PERMISSIONS)
+    world.hub.installations.grant(NAME, PERMISSIONS)
     assert world.settle().outcomes() == RESULT
     assert "What Pawl needs is granted" in world.comments(pull["number"])[0]
 
@@ -125,7 +125,7 @@ def test_without_issues_and_checks_it_is_told_in_the_open_pull_request(world: Wo
 def test_where_nothing_can_be_written_the_log_tells_it_once(world: World) -> None:
     structlog.reset_defaults()
     with capture_logs() as logs:
-        world.hub.grant(NAME, {})
+        world.hub.installations.grant(NAME, {})
         for _ in range(3):
             world.settle()
             world.app.workers.wake_all()
@@ -143,8 +143,8 @@ def test_who_never_granted_it_is_told_in_an_issue_that_is_closed_once_it_is(tmp_
         world.settle()
         world.hub.create_repository(other)
         world.hub.push_files(other, {"train.py": "print(1)\n"}, "Begin")
-        world.hub.grant(NAME, without("contents"))
-        world.hub.install(other)
+        world.hub.installations.grant(NAME, without("contents"))
+        world.hub.installations.install(other)
         world.settle()
         repository = world.hub.repository(other)
         (issue,) = world.hub.store.all("issue", repository["id"])
@@ -152,7 +152,7 @@ def test_who_never_granted_it_is_told_in_an_issue_that_is_closed_once_it_is(tmp_
         assert "contents: write" in issue["body"]
         world.kill()
         world.settle()
-        world.hub.grant(NAME, PERMISSIONS)
+        world.hub.installations.grant(NAME, PERMISSIONS)
         world.settle()
         found = world.hub.store.all("issue", repository["id"])
         assert [(item["title"], item["state"]) for item in found] == [
@@ -172,7 +172,7 @@ def test_a_token_has_only_what_is_granted_and_a_new_one_is_made_when_that_change
 
     world.turn()
     assert newest() == PERMISSIONS
-    world.hub.grant(NAME, {**without("checks", actions="read"), "administration": "write"})
+    world.hub.installations.grant(NAME, {**without("checks", actions="read"), "administration": "write"})
     world.settle()
     assert newest() == without("checks", actions="read") | OPTIONAL, (
         "of what is granted, no more than it uses"

@@ -82,18 +82,18 @@ class Worker:
 
     def take(self) -> dict[str, Any] | None:
         """The next job, begun."""
-        actions = self.server.hub.actions
-        job = actions.acquire_job("bench")
+        service = self.server.hub.service
+        job = service.acquire_job("bench")
         if job is not None:
-            actions.start_job(job["job_id"])
+            service.start_job(job["job_id"])
         return job
 
     def finish(self, job: dict[str, Any], conclusion: str = "success") -> None:
         """Hand in the record of a job."""
         request = Request.model_validate_json(job["inputs"]["request"])
         files = {"record.json": self.record(request).model_dump_json().encode()}
-        self.server.hub.actions.upload_artifact(job["job_id"], "pawl-record", files)
-        self.server.hub.actions.complete_job(job["job_id"], conclusion)
+        self.server.hub.artifacts.upload(job["job_id"], "pawl-record", files)
+        self.server.hub.service.complete_job(job["job_id"], conclusion)
 
     def work(self) -> Request:
         """Take the one job that waits and finish it."""
@@ -139,8 +139,8 @@ class World:
         hub = self.server.hub
         hub.create_repository(NAME)
         hub.push_files(NAME, FILES, "Begin")
-        hub.install(NAME)
-        hub.actions.register_runner("bench", ["self-hosted", "pawl"])
+        hub.installations.install(NAME)
+        hub.service.register_runner("bench", ["self-hosted", "pawl"])
         self.app = App(hub.app.id, hub.app.private_key_pem, self.server.api_url, AT_ONCE)
         self.worker = Worker(self.server)
         self.restart()

@@ -95,7 +95,7 @@ def test_what_was_not_asked_for_longest_is_forgotten() -> None:
 def test_all_repositories_of_an_installation_share_its_requests(world: World) -> None:
     hub = world.server.hub
     hub.create_repository("octo/other")
-    hub.install("octo/other")
+    hub.installations.install("octo/other")
     installation = next(world.app.installations()).id
     one, other = (world.app.repository(name, installation) for name in (NAME, "octo/other"))
     one.get()

@@ -27,7 +27,7 @@ def repository(world: World) -> Repository:
 def test_the_token_reaches_one_repository_and_only_what_pawl_needs(world: World) -> None:
     hub = world.server.hub
     hub.create_repository("octo/other")
-    hub.install("octo/other")
+    hub.installations.install("octo/other")
     with pytest.raises(NotFound):
         Repository(world.view.client._connection, "octo/other", world.app).get()
     (token,) = [item for item in hub.store.all("token") if item["type"] == "installation"]
@@ -111,7 +111,7 @@ def test_refusals_have_a_class_and_githubs_own_words(repository: Repository, wor
         repository.post("git/refs", {"ref": "refs/heads/main", "sha": tip})
     assert caught.value.already_exists
     assert "POST /repos/octo/demo/git/refs: GitHub answered 422" in str(caught.value)
-    world.worker.server.hub.suspend(NAME)
+    world.worker.server.hub.installations.suspend(NAME)
     with pytest.raises(Forbidden, match="suspended"):
         repository.get()
 

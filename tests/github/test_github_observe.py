@@ -171,7 +171,7 @@ def test_a_job_without_a_record_says_so(world: World) -> None:
     world.step()
     job = world.worker.take()
     assert job is not None
-    world.server.hub.actions.complete_job(job["job_id"], "failure")
+    world.server.hub.service.complete_job(job["job_id"], "failure")
     attempt = world.observe(fresh=True).experiments[0].attempt
     assert attempt is not None
     assert attempt.job is not None
@@ -185,7 +185,7 @@ def test_a_lost_job_is_followed_by_another_attempt(world: World) -> None:
     world.step()
     job = world.worker.take()
     assert job is not None
-    world.server.hub.actions.complete_job(job["job_id"], "cancelled")
+    world.server.hub.service.complete_job(job["job_id"], "cancelled")
     world.view.forget("jobs")
     world.step()
     (experiment,) = world.observe(fresh=True).experiments
@@ -245,7 +245,7 @@ def test_a_tracking_issue_of_somebody_else_is_not_the_loops(world: World) -> Non
 def test_work_that_comes_back_as_anothers_is_not_made_again_and_again(world: World) -> None:
     """A token of another App than Pawl took it for: each look opened a tracking issue, and dispatched a job."""
     hub = world.server.hub
-    token = hub.installation_token(hub.installation_for(hub.repository(NAME)), None, None)["key"]
+    token = hub.installations.token(hub.installations.of(hub.repository(NAME)), None, None)["key"]
     world.view = RepositoryView(Token(token, "somebody", world.server.api_url, AT_ONCE).repository(NAME))
     world.actor = Actor(world.view)
     for _ in range(3):

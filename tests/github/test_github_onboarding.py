@@ -38,7 +38,7 @@ class Fresh:
             hub.push_files(NAME, self.files, "Begin")
         hub.create_user(PERSON)
         hub.add_collaborator(NAME, PERSON, "write")
-        hub.install(NAME)
+        hub.installations.install(NAME)
         self.app = App(hub.app.id, hub.app.private_key_pem, self.server.api_url, AT_ONCE)
         self.restart()
 

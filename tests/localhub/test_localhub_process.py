@@ -31,7 +31,7 @@ def git(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedPro
 def remote(hub: Hub, hub_server: HubServer) -> str:
     token = hub.create_user("ada")
     hub.create_repository("ada/loop")
-    hub.install("ada/loop")
+    hub.installations.install("ada/loop")
     return f"http://x-access-token:{token}@{hub_server.url.removeprefix('http://')}/ada/loop.git"
 
 

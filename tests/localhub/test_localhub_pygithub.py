@@ -45,7 +45,7 @@ def installed(hub: Hub) -> int:
     hub.push_files("ada/loop", {
         "README.md": "# Loop\n", "train.py": "x = 1\n", "lib/a.py": "a\n", ".github/workflows/measure.yml": WORKFLOW,
     }, "First")  # fmt: skip
-    return hub.install("ada/loop")
+    return hub.installations.install("ada/loop")
 
 
 def client(server: HubServer, installation: int) -> Github:
@@ -138,21 +138,21 @@ def test_an_experiment_from_branch_to_merge(
     run = repo.get_workflow("measure.yml").create_dispatch(
         "main", {"request": "{}"}, throw=True, return_run_details=True
     )
-    hub.actions.register_runner("gpu-1", ["gpu"])
-    job = hub.actions.acquire_job("gpu-1", 5)
+    hub.service.register_runner("gpu-1", ["gpu"])
+    job = hub.service.acquire_job("gpu-1", 5)
     assert job is not None
     assert (job["inputs"]["request"], job["labels"], job["repository"]) == (
         "{}",
         ["self-hosted", "gpu"],
         "ada/loop",
     )
-    hub.actions.start_job(job["job_id"])
-    hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b'{"runs": []}'})
-    hub.actions.complete_job(job["job_id"], "success")
-    after = hub.actions.acquire_job("gpu-1", 5)
+    hub.service.start_job(job["job_id"])
+    hub.artifacts.upload(job["job_id"], "pawl-record", {"record.json": b'{"runs": []}'})
+    hub.service.complete_job(job["job_id"], "success")
+    after = hub.service.acquire_job("gpu-1", 5)
     assert after is not None
     assert after["job_name"] == "after"
-    hub.actions.complete_job(after["job_id"], "success")
+    hub.service.complete_job(after["job_id"], "success")
     run = repo.get_workflow_run(run.id)
     assert (run.status, run.conclusion, run.display_title) == ("completed", "success", "measure {}")
     artifact = next(iter(run.get_artifacts()))
@@ -298,7 +298,7 @@ def test_tokens_reach_what_they_were_given(hub: Hub, hub_server: HubServer, inst
         with pytest.raises(GithubException) as caught:
             stranger.get_repo("ada/other")
         assert caught.value.status == 404
-    hub.suspend("ada/loop")
+    hub.installations.suspend("ada/loop")
     with pytest.raises(GithubException) as caught:
         client(hub_server, installed).get_repo("ada/loop")
     assert caught.value.status == 403
@@ -372,30 +372,30 @@ def test_cancelling_and_running_again(hub: Hub, repo: Repository) -> None:
         workflow.create_dispatch("main", {}, throw=True)
     assert workflow.create_dispatch("main", {"request": "1"}, throw=True)
     run = next(iter(workflow.get_runs(event="workflow_dispatch")))
-    hub.actions.register_runner("gpu-1", ["gpu"])
-    job = hub.actions.acquire_job("gpu-1", 5)
+    hub.service.register_runner("gpu-1", ["gpu"])
+    job = hub.service.acquire_job("gpu-1", 5)
     assert job is not None
-    hub.actions.start_job(job["job_id"])
+    hub.service.start_job(job["job_id"])
     assert run.cancel()
-    assert hub.actions.cancel_requested(job["job_id"])
-    assert [j["job_id"] for j in hub.actions.lost_jobs("gpu-1")] == [job["job_id"]]
-    hub.actions.upload_artifact(job["job_id"], "pawl-record", {"record.json": b"{}"})
-    hub.actions.complete_job(job["job_id"], "cancelled")
-    after = hub.actions.acquire_job(
+    assert hub.service.cancel_requested(job["job_id"])
+    assert [j["job_id"] for j in hub.service.lost_jobs("gpu-1")] == [job["job_id"]]
+    hub.artifacts.upload(job["job_id"], "pawl-record", {"record.json": b"{}"})
+    hub.service.complete_job(job["job_id"], "cancelled")
+    after = hub.service.acquire_job(
         "gpu-1", 5
     )  # its condition is always(), which holds for a cancelled run, too
     assert after is not None
-    hub.actions.complete_job(after["job_id"], "success")
+    hub.service.complete_job(after["job_id"], "success")
     run.update()
     assert run.conclusion == "cancelled"
     assert run.rerun()
-    again = hub.actions.acquire_job("gpu-1", 5)
+    again = hub.service.acquire_job("gpu-1", 5)
     assert again is not None
     assert again["run_attempt"] == repo.get_workflow_run(run.id).run_attempt == 2
-    hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})
+    hub.artifacts.upload(again["job_id"], "pawl-record", {"record.json": b"{}"})
     assert [item.name for item in run.get_artifacts()] == ["pawl-record"] * 2
     with pytest.raises(HubError, match="already exists"):
-        hub.actions.upload_artifact(again["job_id"], "pawl-record", {"record.json": b"{}"})
+        hub.artifacts.upload(again["job_id"], "pawl-record", {"record.json": b"{}"})
 
 
 def test_a_concurrency_group_lets_one_run_and_the_newest_or_all_wait(hub: Hub, repo: Repository) -> None:
@@ -411,7 +411,7 @@ jobs:
         f".github/workflows/{name}.yml": text % more for name, more in (("one", ""), ("all", ", queue: max"))
     }
     hub.push_files("ada/loop", files, "Two workflows")
-    hub.actions.register_runner("gpu-1", ["gpu"])
+    hub.service.register_runner("gpu-1", ["gpu"])
     for name, left in (("one", [0, 2]), ("all", [0, 1, 2])):
         flow = repo.get_workflow(f"{name}.yml")
         runs = [
@@ -419,10 +419,10 @@ jobs:
             for _ in range(3)
         ]
         done = []
-        while job := hub.actions.acquire_job("gpu-1"):
-            assert hub.actions.acquire_job("gpu-1") is None, "one at a time"
-            hub.actions.start_job(job["job_id"])
-            hub.actions.complete_job(job["job_id"], "success")
+        while job := hub.service.acquire_job("gpu-1"):
+            assert hub.service.acquire_job("gpu-1") is None, "one at a time"
+            hub.service.start_job(job["job_id"])
+            hub.service.complete_job(job["job_id"], "success")
             done.append([run.id for run in runs].index(job["run_id"]))
         assert done == left
         ended = [repo.get_workflow_run(run.id).conclusion for run in runs]

@@ -45,9 +45,9 @@ def bot(hub_server: HubServer) -> Bot:
     hub = hub_server.hub
     hub.create_repository("ada/loop")
     hub.push_files("ada/loop", {"train.py": "x = 1\n"}, "First")
-    installation = hub.store.get("installation", hub.install("ada/loop"))
+    installation = hub.store.get("installation", hub.installations.install("ada/loop"))
     assert installation is not None
-    token = hub.installation_token(installation, PERMISSIONS, None)
+    token = hub.installations.token(installation, PERMISSIONS, None)
     return Bot(hub_server.api_url, token["key"])
 
 

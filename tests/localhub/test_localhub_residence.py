@@ -17,7 +17,7 @@ def token(hub_server: HubServer) -> str:
     hub = hub_server.hub
     hub.create_repository(NAME)
     hub.push_files(NAME, {"a.txt": "a\n"}, "Begin")
-    hub.install(NAME)
+    hub.installations.install(NAME)
     hub.set_webhook_url("http://127.0.0.1:1/")
     return hub.create_user("octo")
 
@@ -63,7 +63,7 @@ def test_who_gets_a_repository_has_it_without_the_old_owners_installation(
 ) -> None:
     hub = hub_server.hub
     hub.create_repository("acme/first")
-    hub.install("acme/first", everywhere=True)
+    hub.installations.install("acme/first", everywhere=True)
     assert hub.residence.transfer(NAME, "acme") == "acme/demo"
     assert hub.permission(hub.repository("acme/demo"), "octo") == "none"
     assert ("installation", "deleted") in events(hub), "it was the last repository of that installation"
@@ -96,9 +96,9 @@ def test_an_installation_everywhere_covers_repositories_to_come(hub_server: HubS
     hub = hub_server.hub
     hub.create_repository("acme/first")
     hub.create_repository("acme/second")
-    hub.install("acme/first", everywhere=True)
+    hub.installations.install("acme/first", everywhere=True)
     hub.create_repository("acme/third")
-    installation = hub.installation_for(hub.repository("acme/third"))
+    installation = hub.installations.of(hub.repository("acme/third"))
     assert len(installation["repos"]) == 3
 
 
@@ -116,7 +116,7 @@ def test_where_an_annotation_can_stand(
 ) -> None:
     hub = hub_server.hub
     repository = hub.repository(NAME)
-    bot = hub.installation_token(hub.installation_for(repository), {"checks": "write"}, None)["key"]
+    bot = hub.installations.token(hub.installations.of(repository), {"checks": "write"}, None)["key"]
     marked = {"path": "a.txt", "annotation_level": "failure", "message": "no", **place}
     body = {
         "name": "x", "head_sha": hub.store.ref(repository["id"], "refs/heads/main"), "status": "completed",

@@ -37,7 +37,7 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
     opened = Hub.open(tmp_path / "hub")
     opened.create_repository("octo/aim")
     opened.push_files("octo/aim", {"README.md": "An aim.\n"}, "Begin")
-    opened.install("octo/aim")
+    opened.installations.install("octo/aim")
     with HubServer(opened) as server:
         yield server
     opened.close()

@@ -64,8 +64,8 @@ class LocalRunner:
     def start(self) -> None:
         """Finish what a killed predecessor left behind, then take jobs."""
         self._home.mkdir(parents=True, exist_ok=True)
-        self._hub.actions.register_runner(self._name, ["self-hosted"])
-        for job in self._hub.actions.lost_jobs(self._name):
+        self._hub.service.register_runner(self._name, ["self-hosted"])
+        for job in self._hub.service.lost_jobs(self._name):
             end_orphan(self._out(job))
             self._hand_in(job, "cancelled")
         self._thread.start()
@@ -78,18 +78,18 @@ class LocalRunner:
 
     def _work(self) -> None:
         while not self._stopped.is_set():
-            job = self._hub.actions.acquire_job(self._name, timeout=0.5)
+            job = self._hub.service.acquire_job(self._name, timeout=0.5)
             if job is not None:
                 self._run(job)
 
     def _run(self, job: Mapping[str, Any]) -> None:
         conclusion, began = "failure", time.monotonic()
         try:
-            self._hub.actions.start_job(job["job_id"])
+            self._hub.service.start_job(job["job_id"])
             clone = self._checkout(job)
             conclusion = self._measure(job, clone)
         except (OSError, subprocess.SubprocessError) as error:
-            self._hub.actions.append_log(job["job_id"], f"the runner failed: {error}\n")
+            self._hub.service.append_log(job["job_id"], f"the runner failed: {error}\n")
         finally:
             self.running = None
             self._hand_in(job, conclusion)
@@ -135,7 +135,7 @@ class LocalRunner:
             (out / PID).write_text(str(process.pid), encoding="utf-8")
             cancelled = self._wait(job, process)
         text = (out / "log.txt").read_text(encoding="utf-8", errors="replace")
-        self._hub.actions.append_log(job["job_id"], text)
+        self._hub.service.append_log(job["job_id"], text)
         if cancelled:
             return "cancelled"
         return "success" if process.returncode == 0 else "failure"
@@ -145,7 +145,7 @@ class LocalRunner:
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-            if self._stopped.is_set() or self._hub.actions.cancel_requested(job["job_id"]):
+            if self._stopped.is_set() or self._hub.service.cancel_requested(job["job_id"]):
                 process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(STOPPING)
@@ -178,8 +178,8 @@ class LocalRunner:
         files = {name: self._out(job) / name for name in HANDED_IN}
         found = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
         if found:
-            self._hub.actions.upload_artifact(job["job_id"], ARTIFACT, found, overwrite=True)
-        self._hub.actions.complete_job(job["job_id"], conclusion)
+            self._hub.artifacts.upload(job["job_id"], ARTIFACT, found, overwrite=True)
+        self._hub.service.complete_job(job["job_id"], conclusion)
 
 
 def end_orphan(out: Path) -> None:

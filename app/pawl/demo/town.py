@@ -190,7 +190,7 @@ class Town:
         self.app = AppServer(settings)
         self.hub.set_webhook_url(f"{self.app.address}/webhooks")
         self.app.start()
-        self.hub.install(name)
+        self.hub.installations.install(name)
 
     def _commit_and_push(self, work: Path, name: str, message: str, branch: str) -> None:
         _git(work, "add", "--all", "--force", ".")

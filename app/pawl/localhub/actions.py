@@ -1,20 +1,11 @@
-"""Actions: dispatches become runs and jobs, runners take jobs and hand back artifacts and conclusions.
-
-GitHub's protocol between service and runner is private, so the runner's side here is the hub's own.
-"""
+"""Actions: dispatches become runs, and runs become jobs that wait for each other and for a runner."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import secrets
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pawl.localhub.errors import HubError, invalid, not_found
-from pawl.localhub.gitstore import moment
-from pawl.localhub.shapes import ACTIONS_BOT
+from pawl.localhub.errors import HubError, not_found
 from pawl.localhub.store import Fact
 from pawl.localhub.workflows import WorkflowFile, concurrency, fill, labels, parse, wanted
 
@@ -22,13 +13,10 @@ if TYPE_CHECKING:
     from pawl.localhub.hub import Hub
 
 FOLDER = ".github/workflows"
-ARTIFACT_SECONDS = 90 * 86_400
-JOB_TOKEN_SECONDS = 86_400
-_CONCLUSIONS = ("success", "failure", "cancelled", "skipped", "timed_out", "neutral")
 
 
 class Actions:
-    """Workflows, runs, jobs, artifacts, runners."""
+    """Workflows, runs and jobs."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -107,7 +95,7 @@ class Actions:
             repo["id"],
             workflow["id"],
         )  # fmt: skip
-        self._announce_run(repo, run, "requested")
+        self.announce_run(repo, run, "requested")
         self._create_jobs(repo, run, file)
         return run
 
@@ -135,21 +123,21 @@ class Actions:
             elif not job["needs"]:
                 self._queue(repo, job)
         for job in skipped:
-            self._finish(repo, job, "skipped")
+            self.finish(repo, job, "skipped")
 
     def _queue(self, repo: Fact, job: Fact) -> None:
         group = [other for other in self._group(repo, job) if other["id"] != job["id"]]
         if any(other["status"] in ("queued", "in_progress") for other in group):
             for other in group if not job["all_wait"] else ():
                 if other["status"] == "pending":  # by default one waits, and a newer one takes its place
-                    self._finish(repo, other, "cancelled")
+                    self.finish(repo, other, "cancelled")
             job["status"] = "pending"
             self.hub.store.save(job)
             return
         job["status"] = "queued"
         self.hub.store.save(job)
         self.hub.store.add("queue", {"labels": job["labels"]}, repo["id"], job["id"])
-        self._announce_job(repo, job, "queued")
+        self.announce_job(repo, job, "queued")
 
     def _group(self, repo: Fact, job: Fact) -> list[Fact]:
         """Jobs of the same concurrency group, oldest first; none for a job without one."""
@@ -159,7 +147,8 @@ class Actions:
 
     # -- announcements -----------------------------------------------------------------------------------------------
 
-    def _announce_run(self, repo: Fact, run: Fact, action: str) -> None:
+    def announce_run(self, repo: Fact, run: Fact, action: str) -> None:
+        """Tell by webhook what happened to a run."""
         shapes = self.hub.shapes
         workflow = self.hub.store.get("workflow", run["workflow_id"])
         payload = {
@@ -168,7 +157,8 @@ class Actions:
         }
         self.hub.events.emit(repo, "workflow_run", run["actor"], payload, action)
 
-    def _announce_job(self, repo: Fact, job: Fact, action: str) -> None:
+    def announce_job(self, repo: Fact, job: Fact, action: str) -> None:
+        """Tell by webhook what happened to a job."""
         run = self.run(repo, job["run_id"])
         payload = {"workflow_job": self.hub.shapes.job(repo, job)}
         self.hub.events.emit(repo, "workflow_job", run["actor"], payload, action)
@@ -195,11 +185,11 @@ class Actions:
         if run["status"] == "completed":
             raise HubError(409, "Cannot cancel a workflow run that is completed.")
         for job in self.jobs(run):
-            job = self._job(job["id"])
+            job = self.job(job["id"])
             if job["always"] and not force:
                 continue
             if job["status"] in ("queued", "waiting", "pending") or (force and job["status"] != "completed"):
-                self._finish(repo, job, "cancelled")
+                self.finish(repo, job, "cancelled")
             elif job["status"] != "completed":
                 self.hub.store.save({**job, "cancel_requested": True})
 
@@ -211,124 +201,24 @@ class Actions:
         run |= {"attempt": run["attempt"] + 1, "status": "queued", "conclusion": None, "updated_at": now,
                 "started_at": now}  # fmt: skip
         self.hub.store.save(run)
-        self._announce_run(repo, run, "requested")
+        self.announce_run(repo, run, "requested")
         self._create_jobs(repo, run, self._file(repo, run["head_sha"], run["path"]))
 
-    # -- runners -------------------------------------------------------------------------------------------------------
-
-    def register_runner(self, name: str, runner_labels: Iterable[str]) -> Fact:
-        """Make a runner known (again); it serves every repository of the hub."""
-        wanted = sorted({"self-hosted", *runner_labels})
-        with self.hub.store.transaction():
-            runner = self.hub.store.find("runner", name)
-            if runner:
-                self.hub.store.save({**runner, "labels": wanted})
-                return {**runner, "labels": wanted}
-            return self.hub.store.add("runner", {"name": name, "labels": wanted}, key=name)
-
-    def acquire_job(self, runner_name: str, timeout: float = 0.0) -> dict[str, Any] | None:
-        """Take the oldest queued job whose labels the runner has, waiting up to `timeout` seconds for one."""
-        runner = self.hub.store.find("runner", runner_name)
-        if not runner:
-            raise not_found()
-        wanted = set(runner["labels"])
-
-        def matching() -> Fact | None:
-            served = runner["repo"]  # None: every repository's
-            waiting = self.hub.store.all("queue", served)
-            return next((entry for entry in waiting if set(entry["labels"]) <= wanted), None)
-
-        with self.hub.store.changed:
-            entry = self.hub.store.changed.wait_for(matching, timeout)
-            if not entry:
-                return None
-            with self.hub.store.transaction():
-                self.hub.store.remove(entry)
-                job = self._job(int(entry["key"]))
-                job["runner"] = runner_name
-                self.hub.store.save(job)
-                return self._assignment(job)
-
-    def _assignment(self, job: Fact) -> dict[str, Any]:
-        repo = self.hub.store.get("repo", job["repo"])
-        assert repo is not None
-        run = self.run(repo, job["run_id"])
-        token = self.hub.store.add(
-            "token",
-            {
-                "type": "job", "login": ACTIONS_BOT, "repos": [repo["id"]], "permissions": job["permissions"],
-                "expires": self.hub.clock() + JOB_TOKEN_SECONDS, "installation": None,
-            },
-            key="ghs_job_" + secrets.token_urlsafe(30),
-        )  # fmt: skip
-        return {
-            "job_id": job["id"], "run_id": run["id"], "run_attempt": job["attempt"], "job_name": job["job_key"],
-            "repository": repo["full_name"], "event": run["event"], "inputs": run["inputs"], "labels": job["labels"],
-            "head_branch": run["head_branch"], "head_sha": run["head_sha"], "workflow_path": run["path"],
-            "workflow_name": run["name"], "actor": run["actor"], "token": token["key"],
-            "api_url": self.hub.api_url, "clone_url": self.hub.shapes.html(repo) + ".git",
-        }  # fmt: skip
-
-    def _job(self, job_id: int) -> Fact:
+    def job(self, job_id: int) -> Fact:
+        """The job; HubError 404."""
         job = self.hub.store.get("job", job_id)
         if not job:
             raise not_found()
         return job
 
-    def _repo_of(self, job: Fact) -> Fact:
+    def repo_of(self, job: Fact) -> Fact:
+        """The repository that a job runs in."""
         repo = self.hub.store.get("repo", job["repo"])
         assert repo is not None
         return repo
 
-    def start_job(self, job_id: int) -> None:
-        """The runner began."""
-        with self.hub.store.transaction():
-            job = self._job(job_id)
-            if job["status"] != "queued":
-                return
-            repo = self._repo_of(job)
-            now = self.hub.now()
-            job |= {"status": "in_progress", "started_at": now}
-            self.hub.store.save(job)
-            self._announce_job(repo, job, "in_progress")
-            run = self.run(repo, job["run_id"])
-            if run["status"] == "queued":
-                run |= {"status": "in_progress", "updated_at": now}
-                self.hub.store.save(run)
-                self._announce_run(repo, run, "in_progress")
-
-    def cancel_requested(self, job_id: int) -> bool:
-        """Whether someone cancelled the job (or it has ended without its runner)."""
-        job = self._job(job_id)
-        return bool(job["cancel_requested"]) or job["status"] == "completed"
-
-    def append_log(self, job_id: int, text: str) -> None:
-        """Add to a job's log, which its page shows."""
-        with self.hub.store.transaction():
-            job = self._job(job_id)
-            self.hub.store.save({**job, "logs": (job["logs"] + text)[-200_000:]})
-
-    def complete_job(self, job_id: int, conclusion: str) -> None:
-        """The runner is done. A job that has already ended stays as it is."""
-        if conclusion not in _CONCLUSIONS:
-            raise invalid("Job", "conclusion")
-        with self.hub.store.transaction():
-            job = self._job(job_id)
-            if job["status"] != "completed":
-                self._finish(self._repo_of(job), job, conclusion)
-                self.hub.jit.served(job["runner"])
-
-    def lost_jobs(self, runner_name: str) -> list[dict[str, Any]]:
-        """Jobs a runner took and never completed, as assignments."""
-        with self.hub.store.transaction():
-            lost = [
-                j
-                for j in self.hub.store.all("job")
-                if j["runner"] == runner_name and j["status"] != "completed"
-            ]
-            return [self._assignment(job) for job in lost]
-
-    def _finish(self, repo: Fact, job: Fact, conclusion: str) -> None:
+    def finish(self, repo: Fact, job: Fact, conclusion: str) -> None:
+        """End a job, and let begin what waited for it, or end what never can; the last one ends its run."""
         now = self.hub.now()
         entry = self.hub.store.find("queue", job["id"])
         if entry:
@@ -336,7 +226,7 @@ class Actions:
         job |= {"status": "completed", "conclusion": conclusion, "completed_at": now}
         job["started_at"] = job["started_at"] or now
         self.hub.store.save(job)
-        self._announce_job(repo, job, "completed")
+        self.announce_job(repo, job, "completed")
         group = self._group(repo, job)
         behind = [other for other in group if other["status"] == "pending"]
         if behind and not any(other["status"] in ("queued", "in_progress") for other in group):
@@ -349,66 +239,14 @@ class Actions:
                 if other["always"] or all(ended[key] == "success" for key in other["needs"]):
                     self._queue(repo, other)
                 else:
-                    self._finish(repo, other, "skipped")
+                    self.finish(repo, other, "skipped")
         run, jobs = self.run(repo, job["run_id"]), self.jobs(run)
         if run["status"] != "completed" and all(j["status"] == "completed" for j in jobs):
             results = {j["conclusion"] for j in jobs}
             worst = next((c for c in ("failure", "timed_out", "cancelled") if c in results), "success")
             run |= {"status": "completed", "conclusion": worst, "updated_at": now}
             self.hub.store.save(run)
-            self._announce_run(repo, run, "completed")
-
-    # -- artifacts -----------------------------------------------------------------------------------------------------
-
-    def artifact_path(self, artifact_id: int) -> Any:
-        """Where the zip of an artifact lies."""
-        return self.hub.home / "artifacts" / f"{artifact_id}.zip"
-
-    def upload_artifact(self, job_id: int, name: str, files: Mapping[str, bytes] | bytes,
-                        overwrite: bool = False) -> int:  # fmt: skip
-        """Keep files (or a ready zip) under a name; 409 where this attempt of the run has it, unless `overwrite`.
-
-        What an earlier attempt has left under that name stays, and is listed beside it.
-        """
-        data = files if isinstance(files, bytes) else _zip(files)
-        with self.hub.store.transaction():
-            job = self._job(job_id)
-            for old in self.hub.store.all("artifact", job["repo"], job["run_id"]):
-                if (old["name"], old["attempt"]) == (name, job["attempt"]):
-                    if not overwrite:
-                        raise HubError(409, "an artifact with this name already exists on the workflow run")
-                    self.hub.store.remove(old)
-            artifact = self.hub.store.add(
-                "artifact",
-                {
-                    "name": name, "attempt": job["attempt"], "size": len(data),
-                    "digest": "sha256:" + hashlib.sha256(data).hexdigest(), "expired": False,
-                    "created_at": self.hub.now(), "head_sha": job["head_sha"],
-                    "head_branch": job["head_branch"], "expires_at": moment(self.hub.clock() + ARTIFACT_SECONDS),
-                },
-                job["repo"],
-                job["run_id"],
-            )  # fmt: skip
-            path = self.artifact_path(artifact["id"])
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-            return int(artifact["id"])
-
-    def expire_artifact(self, artifact_id: int) -> None:
-        """Let an artifact expire now."""
-        with self.hub.store.transaction():
-            artifact = self.hub.store.get("artifact", artifact_id)
-            if not artifact:
-                raise not_found()
-            self.hub.store.save({**artifact, "expired": True})
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
+            self.announce_run(repo, run, "completed")
 
 
 def _permissions(declared: Any) -> dict[str, str]:

@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 import flask
 
 from pawl.localhub.errors import HubError, not_found
-from pawl.localhub.hub import LEVELS, ROLES, Exchange, Hub
+from pawl.localhub.hub import ROLES, Exchange, Hub
+from pawl.localhub.installations import LEVELS
 from pawl.localhub.store import Fact
 
 R = "/repos/<owner>/<name>"

@@ -35,7 +35,7 @@ class Events:
     def emit(self, repo: Fact, event: str, actor: str, payload: Json, action: str | None = None) -> None:
         """Announce what happened in a repository to the App, where it is installed and listens."""
         try:
-            installation = self.hub.installation_for(repo)
+            installation = self.hub.installations.of(repo)
         except HubError:
             return
         if installation["suspended_at"]:

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from pawl.localhub.actions import Actions
+from pawl.localhub.artifacts import Artifacts
 from pawl.localhub.checks import Checks
-from pawl.localhub.errors import HubError, invalid, not_found
+from pawl.localhub.errors import invalid, not_found
 from pawl.localhub.events import Events
 from pawl.localhub.faults import Faults
 from pawl.localhub.gitstore import GitStore, moment
+from pawl.localhub.installations import Installations
 from pawl.localhub.jit import JitRunners
 from pawl.localhub.pulls import Pulls
 from pawl.localhub.refs import Refs
 from pawl.localhub.residence import Residence
+from pawl.localhub.service import Service
 from pawl.localhub.shapes import ACTIONS_BOT
 from pawl.localhub.store import Fact, Store
 from pawl.localhub.work_shapes import WorkShapes
@@ -33,8 +36,6 @@ APP_EVENTS = [
     "check_run", "create", "delete", "issue_comment", "issues", "label", "pull_request", "pull_request_review", "push",
     "workflow_job", "workflow_run",
 ]  # fmt: skip
-TOKEN_SECONDS = 3600
-LEVELS = ("none", "read", "write", "admin")
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 
 
@@ -90,6 +91,9 @@ class Hub:
         self.refs = Refs(self)
         self.checks = Checks(self)
         self.actions = Actions(self)
+        self.service = Service(self)
+        self.artifacts = Artifacts(self)
+        self.installations = Installations(self)
         self.jit = JitRunners(self)
         self.residence = Residence(self)
         self.app_fact = self.store.find("app", "app") or self._register_app(private_key_pem or _new_key())
@@ -212,7 +216,7 @@ class Hub:
             )  # fmt: skip
             installation = self.store.find("installation", owner)
             if installation and installation.get("selection", "selected") == "all":
-                self.install(full_name)
+                self.installations.install(full_name)
             return made
 
     def repositories(self) -> list[Fact]:
@@ -318,97 +322,6 @@ class Hub:
 
         user = self.user(login)
         return Person(login, f"{user['id']}+{login}@users.noreply.github.com", int(self.clock()))
-
-    # -- installations -------------------------------------------------------------------------------------------------
-
-    def install(
-        self, full_name: str, permissions: Mapping[str, str] | None = None, everywhere: bool = False
-    ) -> int:
-        """Install the App on a repository and return the installation's id (one per owner).
-
-        `everywhere` lets a new installation cover all repositories of the owner, those to come included.
-        """
-        with self.store.transaction():
-            repo = self.repository(full_name)
-            found = self.store.find("installation", repo["owner"])
-            now = self.now()
-            if found:
-                if repo["id"] not in found["repos"]:
-                    found["repos"].append(repo["id"])
-                    self.store.save({**found, "updated_at": now})
-                    self.events.installation_repositories(found, added=[repo])
-                return int(found["id"])
-            installation = self.store.add(
-                "installation",
-                {
-                    "account": repo["owner"], "selection": "all" if everywhere else "selected", "repos": [
-                        other["id"] for other in self.repositories()
-                        if other["id"] == repo["id"] or (everywhere and other["owner"] == repo["owner"])
-                    ], "created_at": now, "updated_at": now,
-                    "suspended_at": None,
-                    "permissions": {"metadata": "read", **(permissions or self.app_fact["permissions"])},
-                },
-                key=repo["owner"],
-            )  # fmt: skip
-            self.events.installation(installation, "created")
-            return int(installation["id"])
-
-    def grant(self, full_name: str, permissions: Mapping[str, str]) -> None:
-        """Let the owner of the installation that covers a repository grant these permissions, and no others."""
-        with self.store.transaction():
-            installation = self.installation_for(self.repository(full_name))
-            installation["permissions"] = {"metadata": "read", **permissions}
-            self.store.save(installation)
-            self.events.installation(installation, "new_permissions_accepted")
-
-    def uninstall(self, full_name: str) -> None:
-        """Remove the App from a repository; from the last one, the installation goes too."""
-        with self.store.transaction():
-            repo = self.repository(full_name)
-            installation = self.installation_for(repo)
-            if len(installation["repos"]) > 1:
-                installation["repos"].remove(repo["id"])
-                self.store.save(installation)
-                self.events.installation_repositories(installation, removed=[repo])
-            else:
-                self.events.installation(installation, "deleted")
-                self.store.remove(installation)
-
-    def suspend(self, full_name: str, suspended: bool = True) -> None:
-        """Suspend (or let back in) the installation that covers a repository."""
-        with self.store.transaction():
-            installation = self.installation_for(self.repository(full_name))
-            installation["suspended_at"] = self.now() if suspended else None
-            self.store.save(installation)
-            self.events.installation(installation, "suspend" if suspended else "unsuspend")
-
-    def installation_for(self, repo: Fact) -> Fact:
-        """The installation that covers a repository; HubError 404."""
-        found = self.store.find("installation", repo["owner"])
-        if not found or repo["id"] not in found["repos"]:
-            raise not_found()
-        return found
-
-    def installation_token(
-        self, installation: Fact, permissions: Mapping[str, str] | None, repos: list[int] | None
-    ) -> Fact:
-        """Mint a token for one hour. Nothing asked for (also an empty object) means all that was granted."""
-        if installation["suspended_at"]:
-            raise HubError(403, "This installation has been suspended")
-        granted = dict(installation["permissions"])
-        for name, level in (permissions or {}).items():
-            if LEVELS.index(granted.get(name, "none")) < LEVELS.index(level if level in LEVELS else "admin"):
-                raise HubError(422, "The permissions requested are not granted to this installation.")
-        if permissions:
-            granted = {"metadata": "read", **permissions}
-        return self.store.add(
-            "token",
-            {
-                "type": "installation", "installation": installation["id"], "login": self.bot, "repos": repos,
-                "permissions": granted, "expires": self.clock() + TOKEN_SECONDS,
-            },
-            key="ghs_" + secrets.token_urlsafe(36),
-        )  # fmt: skip
 
     # -- looking back ----------------------------------------------------------------------------------------------------
 

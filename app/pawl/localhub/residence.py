@@ -37,12 +37,12 @@ class Residence:
             self.hub.create_user(owner)
             before = self.hub.user(repo["owner"])
             with suppress(HubError):  # it was not installed there
-                self.hub.uninstall(full_name)
+                self.hub.installations.uninstall(full_name)
             repo["collaborators"] = {owner: "admin"}
             self._move(repo, owner, repo["name"])
             installation = self.hub.store.find("installation", owner)
             if installation and installation.get("selection", "selected") == "all":
-                self.hub.install(repo["full_name"])
+                self.hub.installations.install(repo["full_name"])
             changes = {"owner": {"from": {"user": self.hub.shapes.user(before)}}}
             self._announce(repo, "transferred", changes=changes)
             return str(repo["full_name"])
@@ -53,7 +53,7 @@ class Residence:
             repo = self.hub.repository(full_name)
             self._announce(repo, "deleted")
             with suppress(HubError):  # it was not installed there
-                self.hub.uninstall(full_name)
+                self.hub.installations.uninstall(full_name)
             self.hub.store.remove(repo)
 
     def archive(self, full_name: str, archived: bool = True) -> None:

@@ -104,7 +104,7 @@ def access_token(call: Call) -> Reply:
             raise HubError(422, "There is at least one repository that does not exist or is not accessible to the "
                                 "parent installation.")  # fmt: skip
         repos = [repo["id"] for repo in shown]
-    token = call.hub.installation_token(found, call.body.get("permissions"), repos)
+    token = call.hub.installations.token(found, call.body.get("permissions"), repos)
     from pawl.localhub.gitstore import moment
 
     body: Json = {
@@ -119,7 +119,7 @@ def access_token(call: Call) -> Reply:
 @route("GET", R + "/installation", "app")
 def repository_installation(call: Call) -> Json:
     """The installation that covers a repository."""
-    return call.hub.shapes.installation(call.hub.installation_for(call.repo))
+    return call.hub.shapes.installation(call.hub.installations.of(call.repo))
 
 
 @route("GET", "/installation/repositories", "installation")

@@ -294,4 +294,4 @@ def link(hub: Any, key: str) -> bytes | None:
         return None
     if "commit" in found:
         return routes_archives.packed(hub, found)
-    return bytes(hub.actions.artifact_path(found["artifact"]).read_bytes())
+    return bytes(hub.artifacts.path(found["artifact"]).read_bytes())

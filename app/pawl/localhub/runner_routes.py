@@ -19,7 +19,7 @@ def runner_routes(hub: Hub) -> flask.Blueprint:
     @routes.post("/runners")
     def register() -> Any:
         body = flask.request.get_json()
-        return hub.shapes.runner(hub.actions.register_runner(body["name"], body.get("labels", [])))
+        return hub.shapes.runner(hub.service.register_runner(body["name"], body.get("labels", [])))
 
     @routes.post("/runners/<name>/connect")
     def connect(name: str) -> Any:
@@ -29,34 +29,34 @@ def runner_routes(hub: Hub) -> flask.Blueprint:
     def acquire(name: str) -> Any:
         hub.jit.admit(name, flask.request.headers.get("X-Runner-Key", ""))
         wait = min(float(flask.request.args.get("timeout", 0)), _MAX_WAIT_SECONDS)
-        return hub.actions.acquire_job(name, wait) or ("", 204)
+        return hub.service.acquire_job(name, wait) or ("", 204)
 
     @routes.get("/runners/<name>/lost")
     def lost(name: str) -> Any:
-        return flask.jsonify(hub.actions.lost_jobs(name))
+        return flask.jsonify(hub.service.lost_jobs(name))
 
     @routes.post("/jobs/<int:job_id>/start")
     def start(job_id: int) -> Any:
-        hub.actions.start_job(job_id)
+        hub.service.start_job(job_id)
         return "", 204
 
     @routes.get("/jobs/<int:job_id>/cancelled")
     def cancelled(job_id: int) -> Any:
-        return {"cancelled": hub.actions.cancel_requested(job_id)}
+        return {"cancelled": hub.service.cancel_requested(job_id)}
 
     @routes.post("/jobs/<int:job_id>/log")
     def log(job_id: int) -> Any:
-        hub.actions.append_log(job_id, flask.request.get_data(as_text=True))
+        hub.service.append_log(job_id, flask.request.get_data(as_text=True))
         return "", 204
 
     @routes.post("/jobs/<int:job_id>/artifacts/<name>")
     def artifact(job_id: int, name: str) -> Any:
         overwrite = flask.request.args.get("overwrite") == "1"
-        return {"id": hub.actions.upload_artifact(job_id, name, flask.request.get_data(), overwrite)}
+        return {"id": hub.artifacts.upload(job_id, name, flask.request.get_data(), overwrite)}
 
     @routes.post("/jobs/<int:job_id>/complete")
     def complete(job_id: int) -> Any:
-        hub.actions.complete_job(job_id, flask.request.get_json()["conclusion"])
+        hub.service.complete_job(job_id, flask.request.get_json()["conclusion"])
         return "", 204
 
     return routes
