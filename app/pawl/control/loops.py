@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -152,41 +153,39 @@ class RepositoryLoops:
         if tending is not None and (grant := self.view.client.grant).lacking:
             return self._wait(tending, grant)
         try:
-            rules = self.rules(only)
-            self.idle = not rules and only is None
-            self._presses = tuple(inbox.presses(self.name)) if inbox and rules else ()
-            looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
-            self._due.end()
-            if inbox and self._presses:
-                snapshots = [item.snapshot for item in looked if item.snapshot is not None]
-                inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
-            if tending is not None:
-                tending.look({each.loop: each.problem for each in looked if each.problem})
-            return looked
+            with self._afresh_if_it_fails():
+                rules = self.rules(only)
+                self.idle = not rules and only is None
+                self._presses = tuple(inbox.presses(self.name)) if inbox and rules else ()
+                looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
+                self._due.end()
+                if inbox and self._presses:
+                    snapshots = [item.snapshot for item in looked if item.snapshot is not None]
+                    inbox.forget_presses(settled(self._presses, self.rules(), snapshots))
+                if tending is not None:
+                    tending.look({each.loop: each.problem for each in looked if each.problem})
+                return looked
         except ConfigError as error:
-            self._broken(error)
-            raise
-        except Exception:
-            self.view.forget_all()
+            if tending is not None:  # the loops stop; people are told why where they look
+                with self._afresh_if_it_fails():
+                    tending.look({}, error)
             raise
 
     def _wait(self, tending: Tending, grant: Grant) -> list[Looked]:
         """The loops stop until their installation grants what they need; what was begun is not touched."""
         why = waiting_words(grant.lacking, grant.page)
         self.notices = dict.fromkeys(self.notices, (why,))
-        try:
+        with self._afresh_if_it_fails():
             tending.wait(grant)
-        except Exception:
-            self.view.forget_all()
-            raise
         return []
 
-    def _broken(self, error: ConfigError) -> None:
-        """The loops stop; people are told why where they look."""
-        if self._beside.tending is None:
-            return
+    @contextmanager
+    def _afresh_if_it_fails(self) -> Iterator[None]:
+        """What is known may be wrong where something fails on the way; rules that are wrong are known rightly."""
         try:
-            self._beside.tending.look({}, error)
+            yield
+        except ConfigError:
+            raise
         except Exception:
             self.view.forget_all()
             raise

@@ -15,7 +15,7 @@ from pawl.meta.models import connect, key_for
 from pawl.meta.pricing import Tokens, cap_passed, price, prices_of
 from pawl.meta.proposer import Context, NoProposal, Proposal, Spend
 from pawl.meta.redaction import Redactor
-from pawl.meta.requesting import Overflow, Patience, Stopped, request
+from pawl.meta.requesting import Overflow, Patience, Question, Stopped, request
 from pawl.meta.talk import Talk
 from pawl.meta.tools import TOOLS, schema_of
 
@@ -207,15 +207,9 @@ class _Asking:
             ToolDefinition(name=name, description=tool.__doc__, parameters_json_schema=schema_of(tool))
             for name, tool in TOOLS.items()
         ]
-        return await request(
-            model,
-            self.talk.messages,
-            ModelRequestParameters(function_tools=tools, allow_text_output=True),
-            agent.answer_tokens,
-            self.patience,
-            count,
-            self._stop,
-        )
+        parameters = ModelRequestParameters(function_tools=tools, allow_text_output=True)
+        question = Question(model, self.talk.messages, parameters, agent.answer_tokens)
+        return await request(question, self.patience, count, self._stop)
 
     def _stop(self) -> str:
         """Why a failed request may not be made again; empty if it may."""

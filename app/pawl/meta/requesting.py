@@ -59,11 +59,21 @@ class Patience:
         return min(LONGEST_WAIT, FIRST_WAIT * 2.0**tried) * (0.5 + self.chance() / 2)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked."""
+
+    model: Model
+    messages: Sequence[ModelMessage]
+    """The conversation so far."""
+    parameters: ModelRequestParameters
+    """Its tools."""
+    answer_tokens: int
+    """Size of the answer at most."""
+
+
 async def request(
-    model: Model,
-    messages: Sequence[ModelMessage],
-    parameters: ModelRequestParameters,
-    answer_tokens: int,
+    question: Question,
     patience: Patience,
     count: Callable[[str, bool], None],
     stop: Callable[[], str],
@@ -71,10 +81,7 @@ async def request(
     """The model's answer.
 
     Args:
-        model: whom to ask.
-        messages: the conversation so far.
-        parameters: its tools.
-        answer_tokens: size of the answer at most.
+        question: what is asked, and whom.
         patience: how long to try.
         count: told of every request that was made, with what went wrong if it did, and whether it could have cost money
             that nothing tells of.
@@ -84,9 +91,7 @@ async def request(
         Stopped: there will be none in this proposal.
         Overflow: the conversation is too long for the model.
     """
-    from pydantic_ai import exceptions as failed
-    from pydantic_ai.direct import model_request
-    from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.exceptions import ModelHTTPError
 
     said = ""
     for tried in range(TRIES):
@@ -94,42 +99,19 @@ async def request(
             raise Stopped(f"the time of the proposal is over (agent.time){said}", rests=False)
         if tried and (over := stop()):
             raise Stopped(f"{over}{said}", rests=False)
-        settings = ModelSettings(max_tokens=answer_tokens, timeout=patience.left)
-        asked: float | None = None
         try:
-            # The deadline holds whatever the server does: it may also send its answer one byte a minute.
-            asking = model_request(
-                model, messages, model_settings=settings, model_request_parameters=parameters
-            )
-            response = await asyncio.wait_for(asking, patience.left)
+            response = await _asked(question, patience.left)
             count("", False)
             return response
-        except failed.ModelContextWindowExceededError as error:
-            count(_note(error), False)
-            raise Overflow(line(str(error), 200)) from None
-        except (
-            failed.ModelAuthenticationError,
-            failed.ModelNotFoundError,
-            failed.ModelQuotaExceededError,
-        ) as error:
-            count(_note(error), False)
-            raise Stopped(f"the model cannot be asked: {_note(error)}") from None
-        except failed.ContentFilterError as error:
-            count(_note(error), False)
-            raise Stopped(f"the model's provider refused to answer: {_note(error)}", rests=False) from None
-        except failed.ModelRequestRejectedError as error:
-            count(_note(error), False)
-            if _is_overflow(str(error)):
-                raise Overflow(line(str(error), 200)) from None
-            raise Stopped(f"the model's server does not take the request: {_note(error)}") from None
         except Exception as error:
             # What the provider's client makes of an answer that is not in its language can be any error at all.
-            said, asked = f"; the last answer was: {_note(error)}", getattr(error, "retry_after", None)
-            count(_note(error), not isinstance(error, failed.ModelHTTPError))
-            if isinstance(error, failed.ModelHTTPError) and _is_overflow(str(error)):
-                raise Overflow(line(str(error), 200)) from None
-        wait = patience.wait_of(tried, asked)
-        if asked is not None and wait >= patience.left > 0:
+            end = _end(error)
+            count(_note(error), end is None and not isinstance(error, ModelHTTPError))
+            if end is not None:
+                raise end from None
+            said, named = f"; the last answer was: {_note(error)}", getattr(error, "retry_after", None)
+        wait = patience.wait_of(tried, named)
+        if named is not None and wait >= patience.left > 0:
             raise Stopped(
                 f"the model's server asks for {wait:.0f} s, longer than agent.time has left{said}",
                 rests=False,
@@ -137,6 +119,40 @@ async def request(
         if tried + 1 < TRIES and patience.left > 0:
             await patience.pause(min(wait, patience.left))
     raise Stopped(f"the model's server did not answer in {TRIES} tries{said}", rests=False)
+
+
+async def _asked(question: Question, seconds: float) -> ModelResponse:
+    """One answer. The time holds whatever the server does: it may also send its answer one byte a minute."""
+    from pydantic_ai.direct import model_request
+    from pydantic_ai.settings import ModelSettings
+
+    asking = model_request(
+        question.model,
+        question.messages,
+        model_settings=ModelSettings(max_tokens=question.answer_tokens, timeout=seconds),
+        model_request_parameters=question.parameters,
+    )
+    return await asyncio.wait_for(asking, seconds)
+
+
+def _end(error: Exception) -> Stopped | Overflow | None:
+    """What an error means where asking again cannot help; none where it may."""
+    from pydantic_ai import exceptions as failed
+
+    if isinstance(error, failed.ModelContextWindowExceededError):
+        return Overflow(line(str(error), 200))
+    if isinstance(
+        error, (failed.ModelAuthenticationError, failed.ModelNotFoundError, failed.ModelQuotaExceededError)
+    ):
+        return Stopped(f"the model cannot be asked: {_note(error)}")
+    if isinstance(error, failed.ContentFilterError):
+        return Stopped(f"the model's provider refused to answer: {_note(error)}", rests=False)
+    refused = isinstance(error, (failed.ModelHTTPError, failed.ModelRequestRejectedError))
+    if refused and _is_overflow(str(error)):
+        return Overflow(line(str(error), 200))
+    if isinstance(error, failed.ModelRequestRejectedError):
+        return Stopped(f"the model's server does not take the request: {_note(error)}")
+    return None
 
 
 def _note(error: BaseException) -> str:
