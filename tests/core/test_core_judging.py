@@ -82,14 +82,14 @@ def test_a_complete_record_is_judged_by_its_runs() -> None:
     runs, end = drive(asked, scripted(13.0))
     judged = judge(asked, job_of(record_of(asked, runs)))
     assert judged.finding == end
-    assert not judged.go_on
+    assert judged.finding is not None
     assert judge(asked, job_of(record_of(asked, runs)), "it was closed").finding == end
 
 
 def test_a_job_that_was_cut_off_goes_on_behind_its_runs() -> None:
     asked = request()
     runs, end = drive(asked, scripted(13.0))
-    assert judge(asked, job_of(record_of(asked, runs[:5]))).go_on
+    assert judge(asked, job_of(record_of(asked, runs[:5]))).finding is None
     again = resumed(asked, runs[:5])
     assert (again.attempt, again.runs, again.seeds) == (2, tuple(runs[:5]), asked.seeds)
     assert again.digest != asked.digest
@@ -102,7 +102,7 @@ def test_a_job_that_was_cut_off_goes_on_behind_its_runs() -> None:
 def test_a_job_that_is_lost_is_tried_again_but_not_for_ever() -> None:
     asked = request()
     for _ in range(MAX_ATTEMPTS - 1):
-        assert judge(asked, job_of(None, conclusion="failure")).go_on
+        assert judge(asked, job_of(None, conclusion="failure")).finding is None
         asked = resumed(asked, ())
     finding = judge(asked, job_of(None, trouble="the artifact has expired")).finding
     assert finding is not None
@@ -148,7 +148,7 @@ def test_an_experiment_can_be_over_before_its_plan(cut_short: str, refused: str,
 
 def test_a_runner_that_refuses_is_asked_again_first() -> None:
     asked = request()
-    assert judge(asked, job_of(record_of(asked, [], refused="setup failed: no network"))).go_on
+    assert judge(asked, job_of(record_of(asked, [], refused="setup failed: no network"))).finding is None
 
 
 # An audit.

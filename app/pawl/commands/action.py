@@ -15,7 +15,6 @@ from pawl.messages.jobs import measured_summary
 
 INPUT = "PAWL_INPUT_"
 """What the Action's inputs are named by in the environment: nothing of them is ever part of a command line."""
-RECORD = "record.json"
 PROPOSAL = "proposal.json"
 
 

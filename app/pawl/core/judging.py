@@ -47,11 +47,6 @@ class Judged:
     why: str = ""
     """Why the job ended before its plan, where another one goes on."""
 
-    @property
-    def go_on(self) -> bool:
-        """Whether another job goes on."""
-        return self.finding is None
-
 
 def judge(request: Request, job: Job, cut_short: str = "") -> Judged:
     """What an ended job means for its experiment.

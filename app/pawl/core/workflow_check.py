@@ -90,6 +90,14 @@ def _measuring(
     unsaved: str, config: Config, name: str, text: str, workflow: Mapping[str, Any]
 ) -> Iterator[Remark]:
     """The workflow that Pawl starts. Its job runs candidates, so it should be able to do nothing else."""
+    yield from _starting(config, name, text, workflow)
+    if unsaved:
+        yield Remark("advice", f"it {unsaved}; GitHub runs the one on the default branch", file=name)
+    yield from _powers(name, text, workflow)
+
+
+def _starting(config: Config, name: str, text: str, workflow: Mapping[str, Any]) -> Iterator[Remark]:
+    """What Pawl starts it with, and finds its jobs by."""
     dispatch = triggers(workflow).get("workflow_dispatch")
     inputs = dispatch.get("inputs") if isinstance(dispatch, dict) else None
     fleets = any(rules.fleets for rules in config.loops.values())
@@ -115,8 +123,10 @@ def _measuring(
             file=name,
             line=_line(text, "run-name:"),
         )
-    if unsaved:
-        yield Remark("advice", f"it {unsaved}; GitHub runs the one on the default branch", file=name)
+
+
+def _powers(name: str, text: str, workflow: Mapping[str, Any]) -> Iterator[Remark]:
+    """What its measuring job could do with GitHub's token, and with secrets."""
     # In a loop without a server, other jobs of this file may write or hold a key: none of them is handed the request.
     jobs = [job for job in _jobs(workflow) if _REQUEST.search(str(job))] or _jobs(workflow)
     parts = [workflow, *jobs]
