@@ -23,7 +23,7 @@ from pawl.core.ledger import (
     ResumeLine,
     VerdictLine,
 )
-from pawl.core.measurement import Purpose, RunStatus, Stage
+from pawl.core.measurement import Purpose, Record, RunStatus, Stage
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.states import TRANSITIONS, State, state_of
 from pawl.core.verifying import verify
@@ -507,6 +507,19 @@ def test_a_request_that_cannot_be_read_any_more_is_no_cheat() -> None:
     assert line.verdict is Verdict.INCONCLUSIVE
     assert "cannot be read any more" in line.reason
     assert not world.of_kind(IncidentLine)
+
+
+def test_a_record_that_is_not_counted_is_not_said_to_be_the_verdicts() -> None:
+    """After a server was put back to an older version, `pawl verify` called its ledger false for ever: a verdict named the
+    record of a request that could not be read, with none of its runs."""
+    world = until(started(), State.MEASURING)
+    finish(world, "forged")
+    world.step()
+    (line,) = world.of_kind(VerdictLine)
+    assert (line.runs, line.record) == ((), None)
+    assert "loop/1/record.json" not in world.files
+    (stray,) = [path for path in world.files if path.startswith("loop/1/stray-")]
+    assert Record.model_validate_json(world.files[stray]).request == "0" * 64
 
 
 def test_a_shadow_loop_reports_and_merges_nothing() -> None:

@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from pawl.core.chain import LEDGER_BRANCH, experiment_folder, parse_lines
 from pawl.core.digest import sha256
+from pawl.core.judging import orphan_record
 from pawl.core.ledger import AnyLine, Measured, OutcomeLine, SpendLine, VerdictLine
 from pawl.core.measurement import Record
 from pawl.core.spending import spending_of
@@ -44,6 +46,11 @@ class History:
         lines = (line for line in self.lines if isinstance(line, OutcomeLine))
         return next((line for line in lines if line.experiment == experiment), None)
 
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The path of every file on the ledger's branch."""
+        return frozenset(_paths(self.repository, self.commit))
+
     def file(self, path: str) -> bytes | None:
         """A file beside the ledger; none if it is not there."""
         return _git(self.repository, "cat-file", "blob", f"{self.commit}:{path}", missing_ok=True)
@@ -62,8 +69,7 @@ def read_histories(repository: Path, loop: str | None = None, commit: str = "") 
         LedgerError: a line that is no ledger line.
     """
     commit = commit or _ledger_commit(repository)
-    listing = _git(repository, "ls-tree", "-r", "-z", "--name-only", commit) or b""
-    paths = [path for path in listing.decode().split("\0") if path.endswith(".jsonl") and "/ledger-" in path]
+    paths = [path for path in _paths(repository, commit) if path.endswith(".jsonl") and "/ledger-" in path]
     loops = sorted({path.split("/", 1)[0] for path in paths})
     if loop is not None and loop not in loops:
         known = ", ".join(loops) or "none"
@@ -89,6 +95,11 @@ def _ledger_commit(repository: Path) -> str:
     )
 
 
+def _paths(repository: Path, commit: str) -> list[str]:
+    listing = _git(repository, "ls-tree", "-r", "-z", "--name-only", commit) or b""
+    return [path for path in listing.decode().split("\0") if path]
+
+
 def _git(repository: Path, *arguments: str, missing_ok: bool = False) -> bytes | None:
     done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
     if done.returncode == 0:
@@ -102,19 +113,29 @@ def _git(repository: Path, *arguments: str, missing_ok: bool = False) -> bytes |
 def disagreements(history: History) -> list[Disagreement]:
     """Everything in a history that its own runs, or the records beside it, contradict; in order."""
     found = list(verify(history.lines))
-    for line in history.lines:
-        if isinstance(line, VerdictLine) and line.record is not None:
-            found.extend(
-                _record(history, line, f"{experiment_folder(history.loop, line.experiment)}/record.json")
-            )
+    for line, path in _records(history):
+        found.extend(_record(history, line, path))
     return sorted(found, key=lambda item: item.seq)
 
 
+def _records(history: History) -> Iterator[tuple[VerdictLine, str]]:
+    """The verdicts whose record lies beside the ledger, and where.
+
+    That of a head which was replaced has a file of its own. Of the others it is the last attempt's; earlier ones live in
+    older commits.
+    """
+    latest: dict[int, tuple[VerdictLine, str]] = {}
+    for line in history.verdicts():
+        orphan = orphan_record(history.loop, line.experiment, line.head, line.attempt)
+        if orphan not in history.files:
+            path = f"{experiment_folder(history.loop, line.experiment)}/record.json"
+            latest[line.experiment] = line, path
+        elif line.record is not None:
+            yield line, orphan
+    yield from ((line, path) for line, path in latest.values() if line.record is not None)
+
+
 def _record(history: History, line: VerdictLine, path: str) -> list[Disagreement]:
-    """The record of an experiment's last attempt is the one beside the ledger; earlier ones live in older commits."""
-    latest = [other for other in history.verdicts() if other.experiment == line.experiment][-1]
-    if latest.seq != line.seq:
-        return []
     data = history.file(path)
     if data is None:
         return [Disagreement(line.seq, f"{path} is missing")]

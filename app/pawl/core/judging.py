@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pawl.core.auditing import audited
@@ -89,23 +89,37 @@ def known_runs(request: Request, record: Record | None) -> tuple[RunFact, ...]:
     return (*request.runs, *(record.facts if usable and record else ()))
 
 
+def _answering(job: Job, request: Request) -> Job:
+    """The job without a record that answers something else: nothing of that is what a line under this request tells of."""
+    answers = job.record is not None and job.record.request == request.digest
+    return job if answers else replace(job, record=None, record_text="")
+
+
+def orphan_record(loop: str, experiment: int, head: str, attempt: int) -> str:
+    """Where the record of a job on a replaced head lies: ``record.json`` is the one of the head that is there."""
+    return f"{experiment_folder(loop, experiment)}/orphan-{head[:12]}-{attempt}.json"
+
+
 def write_verdict(
     draft: Draft, experiment: Experiment, request: Request, job: Job | None, finding: Finding
 ) -> VerdictLine:
     """Add an experiment's verdict, its diff and its record to a draft."""
-    record = job.record if job else None
+    told = _answering(job, request) if job else None
+    record = told.record if told else None
     runs = known_runs(request, record)
     folder = experiment_folder(draft.snapshot.loop, experiment.number)
     before = experiment.parent_content.decode("utf-8", errors="replace")
     after = experiment.content.decode("utf-8", errors="replace")
     draft.files[f"{folder}/edit.diff"] = unified_diff(request.rules.edit, before, after)
     if job and job.record_text:
-        draft.files[f"{folder}/record.json"] = job.record_text
+        stray = f"stray-{experiment.head[:12]}-{request.attempt}"  # kept as evidence
+        name = "record" if record else stray
+        draft.files[f"{folder}/{name}.json"] = job.record_text
     recorded: Sequence[RunRecord] = record.runs if record else ()
     line: VerdictLine = draft.add(
         VerdictLine,
         verdict_key(experiment.number, experiment.head, request.attempt),
-        **_measured(request, runs, job),
+        **_measured(request, runs, told),
         experiment=experiment.number,
         pull=experiment.pull,
         head=experiment.head,
@@ -167,11 +181,15 @@ def write_orphan(draft: Draft, orphan: Orphan, reason: str) -> None:
     if request.candidate is None or request.candidate_digest is None:
         raise ValueError("only an experiment's job can be an orphan")
     finding = judge(request, job, reason).finding or _inconclusive(reason)
-    runs = known_runs(request, job.record)
+    told = _answering(job, request)
+    runs = known_runs(request, told.record)
+    if job.record_text:
+        path = orphan_record(draft.snapshot.loop, request.number, request.candidate, request.attempt)
+        draft.files[path] = job.record_text
     draft.add(
         VerdictLine,
         verdict_key(request.number, request.candidate, request.attempt),
-        **_measured(request, runs, job),
+        **_measured(request, runs, told),
         experiment=request.number,
         pull=orphan.pull,
         head=request.candidate,
