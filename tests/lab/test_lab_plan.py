@@ -260,6 +260,7 @@ def test_a_file_that_is_no_request_is_an_error(tmp_path: Path, text: str, why: s
         read_request(path)
     assert why in str(error.value)
     assert "What to do" in str(error.value)
+    assert "of another version than the one here" in str(error.value)
 
 
 def test_a_request_whose_plan_cannot_run_is_an_error_before_anything_is_measured(tmp_path: Path) -> None:

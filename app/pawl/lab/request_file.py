@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pawl import __version__
 from pawl.core.measurement import REQUEST_LIMIT, Request
 from pawl.lab.errors import MeasureError
 from pawl.lab.output import one_line
@@ -17,14 +18,17 @@ def read_request(path: Path) -> Request:
     Raises:
         MeasureError: there is no such file, or it is no valid request.
     """
-    remedy = "measure with the request that Pawl wrote, unchanged"
+    remedy = (
+        "measure with the request that Pawl wrote, unchanged. If that is what this is, the Pawl that wrote it is of another "
+        f"version than the one here, {__version__}: install the same on both"
+    )
     try:
         text = path.read_text(encoding="utf-8")
         if len(text) > REQUEST_LIMIT:
             raise ValueError(f"it is longer than {REQUEST_LIMIT:,} characters")
         return Request.model_validate_json(text)
     except OSError as error:
-        raise MeasureError(f"{path} cannot be read", str(error), remedy) from None
+        raise MeasureError(f"{path} cannot be read", str(error), "name the file of a request") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
