@@ -176,6 +176,19 @@ def test_what_cannot_be_is_told_in_the_form(browser: Browser, form: dict[str, st
     assert "<script>" not in answer.text
 
 
+def test_a_form_that_is_refused_keeps_what_was_filled_in(browser: Browser) -> None:
+    """A wrong organisation once emptied the name beside it."""
+    answer = browser.fill_in(
+        name="Pawl & Co", organisation="no such/one", webhooks="https://pawl.example.com"
+    )
+    filled = dict(re.findall(r'name="(name|organisation|webhooks)"[^>]* value="([^"]*)"', answer.text))
+    assert {name: html.unescape(value) for name, value in filled.items()} == {
+        "name": "Pawl & Co",
+        "organisation": "no such/one",
+        "webhooks": "https://pawl.example.com",
+    }
+
+
 def test_a_name_is_data(browser: Browser) -> None:
     page = browser.fill_in(name='"><img src=x onerror=x>{{7*7}}')
     assert page.status_code == 200

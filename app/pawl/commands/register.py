@@ -77,7 +77,7 @@ class SetupServer:
         except ValueError as error:
             raise SetupFailed(f"{error}.") from None
         here = reached_at(wish.here, (wish.webhooks, self._registration.place.public_address))
-        return target, json.dumps(manifest(wish.name, here, SUBSCRIBED, wish.webhooks))
+        return target, json.dumps(manifest(wish.name, here, SUBSCRIBED, wish.webhooks), indent=2)
 
     def _created(self, code: str) -> tuple[str, str]:
         api = self._registration.place.api
@@ -97,7 +97,8 @@ class SetupServer:
         if self._registration.show:
             self._print(credentials)
             return (
-                "Its credentials were printed where the server was started: put them into your secret store."
+                "Its credentials were printed where the server was started, which has ended: put them into your secret "
+                "store, and start it with them."
             )
         path = self._registration.file
         try:
@@ -107,9 +108,12 @@ class SetupServer:
             self._print(credentials)
             return (
                 f"Its credentials could not be kept in {path} ({error.strerror}). They were printed where the server was "
-                "started: set them as variables of its environment."
+                "started: set them as variables of its environment, and start it again."
             )
-        return f"Its credentials are in {path}, which only this user can read. Back that file up: nothing else needs it."
+        return (
+            f"Its credentials are in {path}, which only this user can read. Back that file up; nothing else needs a "
+            "backup. Pawl starts now."
+        )
 
     def _print(self, credentials: Credentials) -> None:
         print(credentials.variables(), file=self._stream, flush=True)

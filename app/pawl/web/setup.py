@@ -65,8 +65,14 @@ def create_setup_app(setup: Setup) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 16 * 1024
     states = _States(setup.clock)
 
-    def page(name: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
-        return Response(render_template(f"{name}.html", **values), status=int(status), mimetype="text/html")
+    def page(template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
+        return Response(
+            render_template(f"{template}.html", **values), status=int(status), mimetype="text/html"
+        )
+
+    def form(status: HTTPStatus, given: Mapping[str, str], problem: str = "") -> Response:
+        filled = {name: given.get(name, "")[:300] for name in ("name", "organisation", "webhooks")}
+        return page("setup", status, token=setup.token, site=setup.site, filled=filled, problem=problem)
 
     def allowed(given: str) -> None:
         if not hmac.compare_digest(given.encode(), setup.token.encode()):
@@ -76,7 +82,7 @@ def create_setup_app(setup: Setup) -> Flask:
     def start() -> Response:
         """The form."""
         allowed(request.args.get("token", ""))
-        return page("setup", token=setup.token, site=setup.site, webhooks=setup.public_address, problem="")
+        return form(HTTPStatus.OK, {"webhooks": setup.public_address})
 
     @app.post("/setup")
     def confirm() -> Response:
@@ -86,8 +92,7 @@ def create_setup_app(setup: Setup) -> Flask:
             wish = _wish(request.form, request.host_url.rstrip("/"))
             target, manifest = setup.form(wish, states.new())
         except SetupFailed as problem:
-            filled = {"webhooks": request.form.get("webhooks", "")[:300], "problem": str(problem)}
-            return page("setup", HTTPStatus.BAD_REQUEST, token=setup.token, site=setup.site, **filled)
+            return form(HTTPStatus.BAD_REQUEST, request.form, str(problem))
         return page("confirm", target=target, manifest=manifest, wish=wish)
 
     @app.get("/setup/created")
