@@ -149,6 +149,16 @@ def test_an_answer_tells_why_nothing_happens() -> None:
     assert [each.notices for each in told] == [("no proposal: it has tried everything",)]
 
 
+def test_an_idea_that_nobody_reads_is_told_so() -> None:
+    """`search` turns numbers: an idea got its thumb up there, and then nothing."""
+    for agent, told in (({}, 1), ({"proposer": "command", "command": "agent {prompt}"}, 0)):
+        world = World(rules_of(agent=agent), edits=gain)
+        world.step()
+        actions = asked(world, ask("/pawl try a larger batch", experiment=None))
+        assert answered(world).obeyed
+        assert len([each for each in actions if isinstance(each, act.Answer)]) == told
+
+
 def test_reactions_come_before_anything_else() -> None:
     world = until(started(), State.MEASURING)
     actions = asked(

@@ -14,7 +14,9 @@ from pawl.messages.answers import answer, answer_marker
 ASK = Ask("4711", "ada", Level.WRITE, "/pawl status", 12, None, 4711)
 
 
-@pytest.mark.parametrize("verb", [Verb.HELP, Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.MERGE, Verb.RERUN])
+@pytest.mark.parametrize(
+    "verb", [Verb.HELP, Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.MERGE, Verb.RERUN, Verb.TRY]
+)
 def test_an_answer(verb: Verb) -> None:
     told = story()
     seen = snapshot(told.lines, experiments=(experiment(10), experiment(11)), last_number=11)

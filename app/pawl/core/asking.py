@@ -35,7 +35,8 @@ from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
 
 TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE, Verb.RERUN})
-"""Commands that are answered by a comment also where they are obeyed; the others show what they did."""
+"""Commands that are answered by a comment also where they are obeyed; the others show what they did. An idea shows in
+nothing where the proposer reads none, so that is told, too."""
 
 
 class _Refused(Exception):
@@ -101,7 +102,8 @@ class _Answers:
             if ask.comment and shown:
                 reactions.append(React(ask.comment, obeyed=not refusal))
             rest += effects
-            if (refusal or verb in TOLD) and shown:
+            unread = verb is Verb.TRY and not self.snapshot.rules.agent.reads
+            if (refusal or verb in TOLD or unread) and shown:
                 rest.append(Answer(ask, verb, refusal, self.notices))
             experiment = self._experiment(ask)
             self.draft.add(

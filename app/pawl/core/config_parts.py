@@ -187,6 +187,11 @@ class Agent(Rules):
             raise ValueError("base_url is for the proposer llm")
         return self
 
+    @property
+    def reads(self) -> bool:
+        """Whether it reads words: the program, directions, ideas. ``search`` turns numbers."""
+        return self.proposer != "search"
+
 
 class Limits(Rules):
     """Where a loop stops by itself, and how much it does on one day."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pawl.core.decision import Verdict
 from pawl.core.finding import Fence
 from pawl.core.ledger import VerdictLine
 from pawl.core.measurement import Purpose, Request
 from pawl.messages.canaries import FENCES
 from pawl.messages.figures import DETECTABLE, count, duration, number
+from pawl.messages.progress import last_outcomes
 from pawl.messages.quoting import Safe, code, link, prose
 from pawl.messages.rendering import render
 from pawl.messages.report import Report, heading, report_values
@@ -99,9 +101,12 @@ def measuring(request: Request, url: str, estimate: float) -> CheckOutput:
 def concluded(report: Report) -> CheckOutput:
     """The verdict, short; the experiment's comment has everything."""
     line = report.line
+    ended = line.experiment in last_outcomes(report.ledger)
     return CheckOutput(
         title=heading(line),
-        summary=render("check_concluded", **report_values(report)),
+        summary=render(
+            "check_concluded", **report_values(report), goes_on=line.verdict is Verdict.KEEP and not ended
+        ),
         text=render("check_details", **report_values(report), **_origin(line)),
     )
 

@@ -22,7 +22,7 @@ _INVISIBLE = frozenset({"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800", "\u034
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 
 # A word of a sentence: letters, digits and the signs that mean nothing to Markdown inside a line. All others become code.
-_WORD = re.compile(r"[(\"']?[+-]?[^\W_](?:[^\W_]|[.,%+='-])*[)\"',.;:?!]*|[=+-]")
+_WORD = re.compile(r"[(\"']?[+-]?[^\W_](?:[^\W_]|[.,%+='-])*[)\"',.;:?!…]*|[=+-]")
 # Made of harmless characters, and still linked by GitHub: www.…, commit names, GH-12, PROJECT-12.
 _LINKED = re.compile(r"www\.|[0-9a-f]{7,}|[a-z]+-\d", re.IGNORECASE)
 _FIRST = re.compile(r"[\"'(]?[^\W\d_]|\d+$")

@@ -147,7 +147,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         caps=cap_words(rules.agent.money, lines),
         canaries=canary_words(lines),
         standing=_standing(snapshot),
-        asks=rules.agent.proposer != "search",
+        reads=rules.agent.reads,
     )
 
 
