@@ -62,8 +62,8 @@ def test_who_is_told_to_wait_asks_nothing_meanwhile_through_that_installation(wo
     before = len(world.hub.request_log)
     for second in (0, 30, 29):
         world.now += second
-        world.app.queue.wake(NAME)
-        world.app.queue.wake(OTHER)
+        world.app.workers.wake(NAME)
+        world.app.workers.wake(OTHER)
         assert world.look()
         assert len(world.hub.request_log) == before
     assert world.settle().outcomes() == {1: "closed", 2: "closed", 3: "merged"}

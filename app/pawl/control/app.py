@@ -24,7 +24,7 @@ from pawl.control.loops import Beside, RepositoryLoops
 from pawl.control.missed import ask_again
 from pawl.control.noticing import Noticing, command_comment
 from pawl.control.presses import read_press
-from pawl.control.queue import LookQueue, Workers
+from pawl.control.queue import Known, Look, LookQueue, Scheduler, Workers
 from pawl.control.settings import Settings
 from pawl.control.signing_in import app_of
 from pawl.control.tending import Tending
@@ -53,6 +53,7 @@ class PawlApp:
         seconds: seconds that only go forward.
         proposals: where proposals are made; threads of its own by default.
         reactions: where commands are shown to have arrived; threads of its own by default.
+        schedule: makes what looks are taken by; threads of this process by default.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class PawlApp:
         seconds: Callable[[], float] = time.monotonic,
         proposals: Executor | None = None,
         reactions: Executor | None = None,
+        schedule: Callable[[Look, Known], Scheduler] | None = None,
     ) -> None:
         self.settings, self._clock, self._seconds = settings, clock, seconds
         self.github = app_of(settings)
         self._installations = Installations(self.github)
         self.database = Database(settings.database)
-        self.queue = LookQueue(seconds)
         self.figures = Figures()
         self._proposals = proposals or ThreadPoolExecutor(PROPOSALS_AT_ONCE, thread_name_prefix="proposal")
         self._noticing = Noticing(
@@ -79,13 +80,13 @@ class PawlApp:
         """Until when nothing is asked of GitHub through an installation (0: as the App itself), in this process' seconds."""
         self._rounds = 0
         self._guard = threading.Lock()
-        self.workers = Workers(self.queue, self._look, self._known, every=settings.timer)
+        self.workers = (schedule or self._threads)(self._look, self._known)
         self._login = ""
         """The App's own login; empty until GitHub has said where the App is installed."""
 
     def start(self) -> None:
         """Look at everything once, then at whatever webhooks and the timer name."""
-        self.queue.wake(INSTALLATIONS)
+        self.workers.wake(INSTALLATIONS)
         self.workers.start()
 
     def stop(self) -> None:
@@ -94,6 +95,9 @@ class PawlApp:
         self._proposals.shutdown(wait=False, cancel_futures=True)
         self._noticing.close()
         self.database.close()
+
+    def _threads(self, look: Look, known: Known) -> Scheduler:
+        return Workers(LookQueue(self._seconds), look, known, every=self.settings.timer)
 
     def receive(self, deliveries: Sequence[Delivered]) -> list[bool]:
         """Take deliveries: an insert each, and a note of what to look at. False for each that was received before.
@@ -124,7 +128,7 @@ class PawlApp:
             delivery=delivery.guid,
         )
         if event.name in LISTING_EVENTS:
-            self.queue.wake(INSTALLATIONS)
+            self.workers.wake(INSTALLATIONS)
         with self._guard:
             loops = self._repositories.get(event.repository)
         if loops is None:
@@ -135,7 +139,7 @@ class PawlApp:
             self._noticing.notice(event.repository, comment)
         if facets:
             loops.note(facets)
-            self.queue.wake(event.repository)
+            self.workers.wake(event.repository)
 
     def ready(self) -> bool:
         """Whether deliveries can be taken, and GitHub has said where the App is installed."""
@@ -156,7 +160,7 @@ class PawlApp:
         """Whether nothing waits to be looked at, and no proposal is being made."""
         with self._guard:
             thinking = any(loops.thinking() for loops in self._repositories.values())
-        return not thinking and self.queue.wait_idle(0)
+        return not thinking and self.workers.at_rest()
 
     def notices(self, repository: str) -> dict[str, tuple[str, ...]]:
         """Why nothing happens in a repository, by loop, as the last look saw it."""
@@ -185,7 +189,7 @@ class PawlApp:
         """Figures in Prometheus' text format."""
         with self._guard:
             self.figures.repositories.set(len(self._repositories))
-        self.figures.waiting.set(self.queue.due())
+        self.figures.waiting.set(self.workers.due())
         return self.figures.text()
 
     def _look(self, key: str) -> float | None:
@@ -231,7 +235,7 @@ class PawlApp:
             log.warning("configuration cannot be used", repository=key, why=str(error))
         except (NotFound, Forbidden):
             # Uninstalled, suspended, renamed, archived or deleted: ask which repositories there are.
-            self.queue.wake(INSTALLATIONS)
+            self.workers.wake(INSTALLATIONS)
             raise
         return loops.asks_again_in()
 
@@ -247,7 +251,7 @@ class PawlApp:
             for name in news.granted:
                 self._repositories[name].note(ALL)
         for name in (*news.new, *news.granted):
-            self.queue.wake(name)
+            self.workers.wake(name)
         self.database.forget_deliveries(self._clock())
         if news.gone or news.others or not self._login:
             self.database.forget_others(news.places.keys() - news.others)
@@ -256,7 +260,7 @@ class PawlApp:
     def _loops(self, name: str, installation: int) -> RepositoryLoops:
         repository = self.github.repository(name, installation)
         view = RepositoryView(repository, self.database.blobs(name))
-        thinker = Thinker(self._proposals, lambda: self.queue.wake(name))
+        thinker = Thinker(self._proposals, lambda: self.workers.wake(name))
         desk = Desk(thinker, self.settings.means, lambda snapshot: library_of(view, snapshot))
         actor = Actor(view, self._seconds)
         tending = Tending(view, actor, chosen=self._installations.chosen(installation))

@@ -23,11 +23,38 @@ EXPLAINED = (GitHubError, DatabaseUnusable)
 """Errors whose text says what happened and what to do: whoever reads the log needs no traceback beside it."""
 
 
+Look = Callable[[str], float | None]
+"""The look at a key; gives the seconds until it wants to look again, if it does."""
+Known = Callable[[], Iterable[str]]
+"""Every key there is, for the timer."""
+
+
 class Scheduler(Protocol):
-    """The port through which anything asks for a look. The in-memory one is enough for one process."""
+    """The port behind which looks are taken: when, on which threads, and never two at one key at a time.
+
+    It is made of a look and of what is known (`Look`, `Known`), takes every key that is woken at least once, tries one again
+    that failed, and wakes all that is known from time to time. What a look has to read again is known in the process that
+    was told of it: a scheduler that looks elsewhere has everything read again.
+    """
 
     def wake(self, key: str, delay: float = 0.0) -> None:
-        """Look at this repository, at once or in `delay` seconds; a look that is going on is followed by another."""
+        """Look at this key, at once or in `delay` seconds; a look that is going on is followed by another."""
+        ...
+
+    def start(self) -> None:
+        """Begin to look."""
+        ...
+
+    def stop(self) -> None:
+        """Let the looks that run end, and start no other."""
+        ...
+
+    def due(self) -> int:
+        """Keys that wait and could be looked at now."""
+        ...
+
+    def at_rest(self) -> bool:
+        """Whether nothing is due or runs."""
         ...
 
 
@@ -99,12 +126,12 @@ class LookQueue:
 
 
 class Workers:
-    """Threads that look, and one that wakes every known repository from time to time.
+    """The scheduler of one process: threads that look, and one that wakes every known repository from time to time.
 
     Args:
         queue: what to look at.
-        look: the look itself; gives the seconds until it wants to look again, if it does.
-        known: every repository there is, for the timer.
+        look: the look itself.
+        known: every repository there is.
         count: threads.
         every: seconds between two rounds of the timer.
         jitter: a number from 0 to 1, another one each time: what failed together is not tried again together.
@@ -113,8 +140,8 @@ class Workers:
     def __init__(
         self,
         queue: LookQueue,
-        look: Callable[[str], float | None],
-        known: Callable[[], Iterable[str]],
+        look: Look,
+        known: Known,
         count: int = 4,
         every: float = 300.0,
         jitter: Callable[[], float] = random.random,
@@ -139,6 +166,18 @@ class Workers:
         self._queue.close()
         for thread in self._threads:
             thread.join(timeout)
+
+    def wake(self, key: str, delay: float = 0.0) -> None:
+        """Look at this key, at once or in `delay` seconds."""
+        self._queue.wake(key, delay)
+
+    def due(self) -> int:
+        """Keys that wait and could be looked at now."""
+        return self._queue.due()
+
+    def at_rest(self) -> bool:
+        """Whether nothing is due or runs."""
+        return self._queue.wait_idle(0)
 
     def run_next(self, timeout: float = 0.0) -> bool:
         """One look in the calling thread, if any is due within `timeout` seconds: what a worker does, step by step."""
