@@ -115,8 +115,9 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "commits-verified",
-        "Commits that the App makes through the contents API, with no author given, are signed by GitHub.",
-        "Branches that require signed commits accept them. Nothing else rests on it (`github/experiments.py`).",
+        "Commits that the App makes with no author given, through the contents API or as git objects, are signed by GitHub.",
+        "Branches that require signed commits accept a keep's final commit, which is made as an object. Nothing else rests "
+        "on it (`github/merging.py`).",
         "About commit signature verification: signature verification for bots",
         probe_git.verified,
     ),
