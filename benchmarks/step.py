@@ -37,7 +37,7 @@ import json, resource, sys, time
 from datetime import UTC, datetime
 from pawl.core.decide import Circumstances, decide
 from pawl.github.app import App
-from pawl.github.client import Pace
+from pawl.github.requester import Pace
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
 
