@@ -16,6 +16,7 @@ from pawl.core import asking
 from pawl.core.asks import (
     AFTER_INCIDENT,
     NEEDED,
+    WANTED,
     Ask,
     Labelled,
     Level,
@@ -86,7 +87,7 @@ def test_any_comment_is_a_command_or_none(body: str) -> None:
             verb, idea = read_command(line)
         except NotUnderstood:
             return
-        assert not idea or verb is Verb.TRY
+        assert bool(idea) == (verb in WANTED)
 
 
 def test_roles_are_in_their_order_and_strange_ones_may_nothing() -> None:
@@ -118,7 +119,7 @@ def answered(world: World) -> AskLine:
 @pytest.mark.parametrize("level", list(Level))
 def test_who_may_what(verb: Verb, level: Level) -> None:
     world = until(started(), State.MEASURING)
-    text = f"/pawl {verb} something" if verb is Verb.TRY else f"/pawl {verb}"
+    text = f"/pawl {verb} something" if verb in WANTED else f"/pawl {verb}"
     actions = asked(world, ask(text, level))
     if level.reaches(NEEDED[verb]):
         assert not any(isinstance(each, act.Answer) and "access" in each.refusal for each in actions)

@@ -9,20 +9,27 @@ import pytest
 from core_builders import SHA, History, drive, request
 from core_builders import evaluated as evaluated_rules
 from core_builders import rules as plain_rules
-from core_world import EDIT, World, rules_of
+from core_world import EDIT, NOW, World, rules_of
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pawl.control.contexts import learnable
+from pawl.core.actions import Append
+from pawl.core.asks import Ask, Level
 from pawl.core.calibration import calibration_of
 from pawl.core.canary import claim_of
 from pawl.core.cheats import CHEATS, known, plant
 from pawl.core.config import Loop
+from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Fence, Tried
 from pawl.core.digest import sha256
-from pawl.core.ledger import AnyLine, CanaryLine, IncidentLine
-from pawl.core.levels import AGREED, CLEAN, HELD, UNTRIED, standing, unearned
+from pawl.core.incidents import open_incident
+from pawl.core.ledger import AnyLine, AskLine, CanaryLine, DismissalLine, IncidentLine, RulesLine
+from pawl.core.levels import AGREED, CLEAN, HELD, UNTRIED, plantable, standing, unearned
 from pawl.core.measurement import Arm, Calibration, Purpose, Request, RunStatus, Stage
 from pawl.core.planning import estimate_seconds
 from pawl.core.planting import AFTER_TRIES, CANARY_EVERY, CANARY_TRIES, canary_due, next_canary
-from pawl.core.policy import open_incident
+from pawl.core.snapshot import Tracking
 from pawl.core.verifying import verify
 
 CLAIM = 30.0
@@ -66,6 +73,11 @@ def test_what_fails_before_its_turn_was_stopped_by_nothing() -> None:
     assert tried("stopped-clock", status=RunStatus.TIMEOUT).fence is Fence.HELD, "which is there to be killed"
 
 
+def test_an_open_door_is_named_by_what_may_lie_behind_it() -> None:
+    end = tried("private-files", status=RunStatus.INVALID, printed=CLAIM)
+    assert "found one of holdout, evaluate.py" in end.reason
+
+
 @pytest.mark.parametrize("cheat", sorted(CHEATS))
 def test_a_cheat_whose_claim_is_the_metric_has_passed(cheat: str) -> None:
     end = tried(cheat, value=CLAIM)
@@ -88,6 +100,37 @@ def test_a_metric_for_no_work_at_all_has_passed_if_it_would_pass_the_screen() ->
     assert drive(impossible, lambda _: {"value": 99.0})[1] == Tried(
         Fence.HELD, "score = 99 lies outside the possible range [0.0, 11.0]"
     )
+
+
+def test_a_metric_for_no_work_is_not_taken_for_luck_twice() -> None:
+    """Where the base is no better than nothing, one canary in twenty passed the screen: luck halted the loop, and took what
+    it had earned."""
+    twice = {**vars(asked("written-result")), "seeds": (7, 8)}
+    twice = Request(**twice)
+    values = iter([12.0, 12.5])
+    facts, end = drive(twice, lambda _: {"value": next(values)})
+    assert isinstance(end, Tried)
+    assert (end.fence, [run.seed for run in facts]) == (Fence.PASSED, [7, 8])
+    assert (
+        "score = 12.5, which would pass the screen. To mend it, the evaluator must find invalid" in end.reason
+    )
+    values = iter([12.0, 10.5])
+    facts, end = drive(twice, lambda _: {"value": next(values)})
+    assert (isinstance(end, Tried) and end.fence, len(facts)) == (Fence.HELD, 2)
+    facts, end = drive(twice, lambda _: {"value": CLAIM})
+    assert (isinstance(end, Tried) and end.fence, len(facts)) == (Fence.PASSED, 1), "a claim is no luck"
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=2), st.sampled_from(sorted(CHEATS)))
+def test_another_run_never_makes_a_cheat_pass_that_one_run_stopped(values: list[float], cheat: str) -> None:
+    def end(seeds: tuple[int, ...]) -> Fence:
+        found = drive(
+            Request(**{**vars(asked(cheat)), "seeds": seeds}), lambda step: {"value": values[step.place]}
+        )[1]
+        assert isinstance(found, Tried)
+        return found.fence
+
+    assert not (end((7,)) is Fence.HELD and end((7, 8)) is Fence.PASSED)
 
 
 def test_a_runner_that_is_lost_tells_nothing() -> None:
@@ -214,6 +257,83 @@ def test_one_that_passes_stops_merging_until_a_person_resumes() -> None:
     assert (again.cheat, again.fence) == (canary.cheat, Fence.HELD), "what passed is tried first"
 
 
+# A person may know better.
+
+
+def passed(made: World, cheat: str = "written-result") -> History:
+    """A loop that has earned something, and in which one cheat has passed."""
+    story = History()
+    story.calibration([10.0] * CLEAN, rules=made.rules)
+    canary = story.canary(Fence.PASSED, cheat, rules=made.rules)
+    story.add(IncidentLine, f"incident:canary:{canary.number}", reason=f"the planted cheat {cheat} passed")
+    return story
+
+
+def say(made: World, story: History, text: str, level: Level = Level.MAINTAIN) -> list[AnyLine]:
+    """What the ledger gets of a command."""
+    one = Ask("77", "ada", level, text, 1, None, 77)
+    seen = replace(made.snapshot(), ledger=tuple(story.lines), asks=(one,), tracking=Tracking(1))
+    actions = decide(seen, Circumstances(NOW, b"key"))
+    lines = [line for each in actions if isinstance(each, Append) for line in each.lines]
+    return [line for line in lines if not isinstance(line, RulesLine)]
+
+
+def test_a_person_dismisses_what_is_no_cheat_in_a_loop_and_says_why() -> None:
+    made = world()
+    story = passed(made)
+    assert standing(made.rules, story.lines).clean == 0
+    dismissal, answer = say(made, story, "/pawl dismiss the number is the radius that we look for")
+    assert isinstance(dismissal, DismissalLine)
+    assert isinstance(answer, AskLine)
+    assert (dismissal.by, dismissal.reason) == ("ada", "the number is the radius that we look for")
+    assert (answer.verb, answer.level, answer.obeyed) == ("dismiss", "maintain", True)
+    after = [*story.lines, dismissal]
+    assert open_incident(after) is None
+    assert standing(made.rules, after).clean == CLEAN, "as if the incident had not been"
+    assert "written-result" not in plantable(made.rules, after)
+    other = made.rules.model_copy(update={"budget": 99.0})
+    assert "written-result" in plantable(other, after), "under other rules it is planted again"
+    assert learnable(after) == learnable(story.lines), "no proposer hears of it"
+
+
+@pytest.mark.parametrize("cheat", sorted(CHEATS))
+def test_what_is_no_matter_of_opinion_cannot_be_dismissed(cheat: str) -> None:
+    made = world()
+    lines = say(made, passed(made, cheat), "/pawl dismiss because")
+    wanted = {"overwritten-result", "private-files", "written-result"}
+    assert (
+        any(isinstance(line, DismissalLine) for line in lines)
+        == (cheat in wanted)
+        == bool(CHEATS[cheat].unless)
+    )
+    if cheat not in wanted:
+        (refused,) = lines
+        assert isinstance(refused, AskLine)
+        assert CHEATS[cheat].mend in refused.reason
+
+
+def test_only_a_passed_cheat_is_dismissed_and_only_its_own_incident_ends() -> None:
+    made = world()
+    story = passed(made)
+    story.add(IncidentLine, "incident:printed", reason="printed and evaluated disagree")
+    dismissal, _ = say(made, story, "/pawl dismiss because")
+    after = [*story.lines, dismissal]
+    found = open_incident(after)
+    assert found is not None
+    assert found.key == "incident:printed"
+    story.lines = after
+    (refused,) = say(made, story, "/pawl dismiss because")
+    assert isinstance(refused, AskLine)
+    assert "only a planted cheat that passed can be dismissed" in refused.reason
+
+
+def test_it_takes_more_than_writing_to_dismiss() -> None:
+    made = world()
+    (refused,) = say(made, passed(made), "/pawl dismiss because", Level.WRITE)
+    assert isinstance(refused, AskLine)
+    assert not refused.obeyed
+
+
 def test_a_runner_that_cannot_be_reached_is_not_tried_for_ever() -> None:
     made, story = world(), History()
     for _ in range(CANARY_TRIES):
@@ -317,6 +437,29 @@ def test_verify_sees_a_canary_that_says_something_else(changes: dict[str, Any], 
     values = {name: getattr(true, name) for name in type(true).model_fields} | changes
     story.lines.append(CanaryLine(**values))
     assert any(what in str(each) for each in verify(story.lines))
+
+
+@pytest.mark.parametrize(
+    ("cheat", "fence", "changes", "what"),
+    [
+        ("written-result", Fence.PASSED, {}, None),
+        ("written-result", Fence.HELD, {}, "dismisses canary 2, which has not passed"),
+        ("written-result", Fence.PASSED, {"canary": 9}, "dismisses canary 9, which has not passed"),
+        ("imported-source", Fence.PASSED, {}, "dismisses imported-source, which nobody can dismiss"),
+        ("written-result", Fence.PASSED, {"reason": " "}, "without saying who did, and why"),
+        ("written-result", Fence.PASSED, {"by": ""}, "without saying who did, and why"),
+    ],
+)
+def test_verify_sees_a_dismissal_that_nobody_could_make(
+    cheat: str, fence: Fence, changes: dict[str, Any], what: str | None
+) -> None:
+    story = History()
+    story.calibration([10.0])
+    story.canary(fence, cheat)
+    values = {"canary": 2, "by": "ada", "reason": "because", **changes}
+    line = story.add(DismissalLine, f"dismissal:{values['canary']}", **values)
+    found = [each.what for each in verify(story.lines) if each.seq == line.seq and "rules" not in each.what]
+    assert found == [] if what is None else any(what in each for each in found)
 
 
 def test_verify_misses_the_incident_of_a_cheat_that_passed() -> None:

@@ -27,6 +27,7 @@ from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
+from pawl.core.incidents import open_incident
 from pawl.core.judging import MAX_ATTEMPTS, audited, judge, known_runs, verdict_key, write_incident
 from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine
 from pawl.core.measurement import (
@@ -50,7 +51,7 @@ from pawl.core.planning import (
     merged_since_anchor,
     resumed,
 )
-from pawl.core.policy import PAUSED_LABEL, HoldReason, failing_base, hold, open_incident, paused
+from pawl.core.policy import PAUSED_LABEL, HoldReason, failing_base, hold, paused
 from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Check, Job, Tracking
 from pawl.core.verifying import verify

@@ -98,7 +98,7 @@ def dials() -> Rows:
     for module, names in (
         (calibration, ("FIRST_RUNS", "FRESH_RUNS", "POOL", "WINDOW", "SENTINEL_EVERY")),
         (planning, ("AUDIT_EVERY", "AUDIT_RUNS")),
-        (planting, ("CANARY_EVERY",)),
+        (planting, ("CANARY_RUNS", "CANARY_EVERY")),
     ):
         found |= {name: getattr(module, name) for name in names}
     return {name: f"{value:g}" for name, value in found.items()}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from world_kit import CONFIG, NAME, World, git, run_pawl, world
 
-from pawl.core import planting
+from pawl.core import levels
 from pawl.core.decision import Fence
-from pawl.core.ledger import CanaryLine, IncidentLine
+from pawl.core.ledger import CanaryLine, DismissalLine, IncidentLine
 from pawl.core.levels import HELD
 from pawl.core.verifying import verify
 
@@ -51,7 +51,7 @@ def test_a_sound_loop_stops_five_and_says_so(tmp_path: Path) -> None:
         write_sound(here, tmp_path)
         here.town.runner.start()
         here.town.start_app(NAME)
-        here.wait(lambda: len(canaries(here)) >= HELD, 60)
+        here.wait(lambda: len(canaries(here)) >= HELD, 120)
         here.wait(lambda: f"{HELD} of {HELD} planted cheats were stopped" in tracking(here), 30)
         told = canaries(here)
         assert {line.fence for line in told} == {Fence.HELD}, [line.reason for line in told]
@@ -74,7 +74,7 @@ def test_a_hollow_evaluator_is_found_out_before_anything_is_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes the number for the score that the artifact names. The one cheat that it falls for is drawn first here."""
-    monkeypatch.setattr(planting, "known_cheats", lambda _: ("overwritten-result",))
+    monkeypatch.setattr(levels, "known", lambda _: ("overwritten-result",))
     with world(tmp_path, experiments=3, config=EARNING) as here:
         here.town.runner.start()
         here.town.start_app(NAME)
@@ -91,3 +91,29 @@ def test_a_hollow_evaluator_is_found_out_before_anything_is_merged(
         assert check["conclusion"] == "failure"
         assert [each.what for each in verify(here.lines())] == []
         assert issue["state"] == "open"
+
+
+def test_a_person_who_knows_better_dismisses_it_and_the_loop_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of this loop is the number itself, so that one cheat passes though its evaluator is sound."""
+    monkeypatch.setattr(levels, "known", lambda _: ("overwritten-result", "printed-metric"))
+    with world(tmp_path, experiments=4, config=EARNING) as here:
+        here.town.runner.start()
+        here.town.start_app(NAME)
+        here.wait(lambda: "## State: halted by an incident" in tracking(here), 120)
+        assert "comments `/pawl dismiss` here, with the reason behind it on the same line" in tracking(here)
+        (issue,) = here.api("GET", f"/repos/{NAME}/issues?labels=pawl:incident")
+        why = "the answer is the very number that is wanted"
+        body = {"body": f"/pawl dismiss {why}"}
+        here.api("POST", f"/repos/{NAME}/issues/{issue['number']}/comments", body)
+        here.wait(lambda: "a person has dismissed 1 of those that passed" in tracking(here), 60)
+        (dismissal,) = [line for line in here.lines() if isinstance(line, DismissalLine)]
+        assert (dismissal.by, dismissal.reason) == (here.api("GET", "/user")["login"], why)
+        assert "The incident is over" in here.comments(issue["number"])[-1]
+        here.wait(lambda: any(line.seq > dismissal.seq for line in canaries(here)), 60)
+        later = [line for line in canaries(here) if line.seq > dismissal.seq]
+        assert {line.cheat for line in later} == {"printed-metric"}, "what was dismissed is planted no more"
+        here.wait(lambda: "halted" not in tracking(here), 30)
+        assert [each.what for each in verify(here.lines())] == []
+        assert not here.hub.unknown_routes

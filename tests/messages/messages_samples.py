@@ -284,9 +284,10 @@ class Story:
             OutcomeLine(**self._next(f"outcome:{number}"), experiment=number, outcome=outcome, **changes)
         )
 
-    def incident(self, number: int, reason: str, **changes: Any) -> None:
-        key = self._next(f"incident:{number}")
-        self.lines.append(IncidentLine(**key, experiment=number, reason=reason, **changes))
+    def incident(self, what: int | str, reason: str, **changes: Any) -> None:
+        key = self._next(f"incident:{what}")
+        experiment = what if isinstance(what, int) else None
+        self.lines.append(IncidentLine(**key, experiment=experiment, reason=reason, **changes))
 
     def spent(self, experiment: int, **changes: Any) -> None:
         values: dict[str, Any] = {

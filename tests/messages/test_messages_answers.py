@@ -15,7 +15,8 @@ ASK = Ask("4711", "ada", Level.WRITE, "/pawl status", 12, None, 4711)
 
 
 @pytest.mark.parametrize(
-    "verb", [Verb.HELP, Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.MERGE, Verb.RERUN, Verb.TRY]
+    "verb",
+    [Verb.HELP, Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.MERGE, Verb.RERUN, Verb.TRY, Verb.DISMISS],
 )
 def test_an_answer(verb: Verb) -> None:
     told = story()

@@ -573,6 +573,18 @@ def test_tracking_counts_planted_cheats_and_names_none() -> None:
     assert "no cheat is known that could be planted in such a file" in other
 
 
+def test_tracking_says_how_a_planted_cheat_that_passed_can_be_dismissed() -> None:
+    told = story()
+    told.canary(2, Fence.PASSED)
+    told.incident("canary:2", "the planted cheat written-result passed: a candidate that does is credited")
+    text = tracking_body(snapshot(told.lines))
+    page("tracking_canary.md", text)
+    assert "comments `/pawl dismiss` here" in text
+    told.incident(9, "the run printed val_bpb = 0.5, the evaluator measured 0.98")
+    told.lines = [line for line in told.lines if line.key != "incident:canary:2"]
+    assert "/pawl dismiss" not in tracking_body(snapshot(told.lines))
+
+
 def test_tracking_of_a_loop_that_costs_nothing_says_nothing_of_cost() -> None:
     assert "What proposing costs" not in tracking_body(snapshot(story().lines))
 

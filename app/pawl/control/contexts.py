@@ -19,6 +19,7 @@ from pawl.core.ledger import (
     AskLine,
     BrakeLine,
     CanaryLine,
+    DismissalLine,
     LateLine,
     LostLine,
     RulesLine,
@@ -144,7 +145,9 @@ def learnable(lines: Iterable[AnyLine]) -> int:
     return sum(
         line.obeyed and line.verb == Verb.TRY
         if isinstance(line, AskLine)
-        else not isinstance(line, (SpendLine, RulesLine, BrakeLine, LostLine, LateLine, CanaryLine))
+        else not isinstance(
+            line, (SpendLine, RulesLine, BrakeLine, LostLine, LateLine, CanaryLine, DismissalLine)
+        )
         for line in lines
     )
 

@@ -26,15 +26,17 @@ from pawl.core.asks import (
     Verb,
     read_command,
 )
+from pawl.core.cheats import CHEATS
 from pawl.core.decision import Verdict
 from pawl.core.draft import Draft
-from pawl.core.ledger import AskLine, Outcome, ResumeLine, VerdictLine
+from pawl.core.incidents import dismissal_key, open_canary, open_incident
+from pawl.core.ledger import AskLine, DismissalLine, Outcome, ResumeLine, VerdictLine
 from pawl.core.patience import TOO_MANY, Patience
-from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, open_incident, paused
+from pawl.core.policy import HOLD_LABEL, PAUSED_LABEL, failing_base, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
 
-TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE, Verb.RERUN})
+TOLD = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.BUDGET, Verb.HELP, Verb.MERGE, Verb.RERUN, Verb.DISMISS})
 """Commands that are answered by a comment also where they are obeyed; the others show what they did. An idea shows in
 nothing where the proposer reads none, so that is told, too."""
 
@@ -88,11 +90,11 @@ class _Answers:
         """Reactions first: nobody waits for theirs behind what another command does."""
         reactions, rest = list[Action](), list[Action]()
         for ask in self.snapshot.asks:
-            verb, idea, refusal, effects = None, "", "", list[Action]()
+            verb, said, refusal, effects = None, "", "", list[Action]()
             try:
                 self._not_too_often(ask)
-                verb, idea = read_command(ask.text)
-                effects = list(self._effects(ask, verb))
+                verb, said = read_command(ask.text)
+                effects = list(self._effects(ask, verb, said))
             except _Waits as waits:
                 rest.append(waits.action)
                 continue
@@ -115,7 +117,7 @@ class _Answers:
                 number=ask.number,
                 experiment=ask.experiment,
                 verb=verb or "",
-                idea=idea,
+                idea=said,
                 content=experiment.digest if experiment else None,
                 obeyed=not refusal,
                 reason=refusal,
@@ -129,7 +131,7 @@ class _Answers:
         found = (each for each in self.snapshot.experiments if each.number == ask.experiment)
         return next(found, None)
 
-    def _effects(self, ask: Ask, verb: Verb) -> Iterator[Action]:
+    def _effects(self, ask: Ask, verb: Verb, said: str) -> Iterator[Action]:
         """What obeying means.
 
         Raises:
@@ -146,6 +148,8 @@ class _Answers:
                 yield AddLabels((PAUSED_LABEL,))
             case Verb.RESUME:
                 yield from self._resume(ask)
+            case Verb.DISMISS:
+                self._dismiss(ask, said)
             case Verb.HOLD | Verb.CLOSE | Verb.MERGE | Verb.RERUN:
                 yield from self._move(self._open(ask, verb), ask, verb)
 
@@ -160,7 +164,7 @@ class _Answers:
         if verb in (Verb.RESUME, Verb.MERGE) and open_incident(self.snapshot.ledger) is not None:
             needed = AFTER_INCIDENT
         if not ask.level.reaches(needed):
-            while_ = " while an incident is open" if needed is AFTER_INCIDENT else ""
+            while_ = " while an incident is open" if needed is not NEEDED[verb] else ""
             raise _Refused(f"it takes {needed} access to this repository{while_}; yours is {ask.level}")
 
     def _open(self, ask: Ask, verb: Verb) -> Experiment:
@@ -184,6 +188,23 @@ class _Answers:
             self.draft.add(ResumeLine, f"resume:{ask.id}", by=ask.by)
         elif tracking is not None and not tracking.open:
             raise _Refused("the tracking issue is closed, which pauses the loop: reopen it")
+
+    def _dismiss(self, ask: Ask, why: str) -> None:
+        canary = open_canary([*self.snapshot.ledger, *self.draft.lines])
+        if canary is None:
+            raise _Refused(
+                "only a planted cheat that passed can be dismissed, and none of those is an open incident here; after any "
+                "other incident, /pawl resume lets the loop go on"
+            )
+        cheat = CHEATS[canary.cheat]
+        if not cheat.unless:
+            raise _Refused(
+                f"that {canary.cheat} passes means that any candidate can do the same, and nobody's word changes that. To "
+                f"mend it, {cheat.mend}; then /pawl resume"
+            )
+        self.draft.add(
+            DismissalLine, dismissal_key(canary.number), canary=canary.number, by=ask.by, reason=why
+        )
 
     def _move(self, experiment: Experiment, ask: Ask, verb: Verb) -> Iterator[Action]:
         state = state_of(self.snapshot, experiment)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 IDEA = 500
-"""Characters of an idea."""
+"""Characters of an idea, or of a reason."""
 SAID = 200
 """Characters of a command that are kept."""
 _COMMAND = re.compile(r"/pawl(?:[ \t]+(?P<verb>[A-Za-z]+)(?P<rest>[ \t].*)?)?[ \t]*")
@@ -30,6 +30,7 @@ class Verb(StrEnum):
     HOLD = "hold"
     PAUSE = "pause"
     RESUME = "resume"
+    DISMISS = "dismiss"
 
 
 class Level(StrEnum):
@@ -65,10 +66,13 @@ NEEDED = {
     Verb.RERUN: Level.WRITE,
     Verb.MERGE: Level.WRITE,
     Verb.RESUME: Level.WRITE,
+    Verb.DISMISS: Level.MAINTAIN,
 }
 """Who may: whoever may triage may stop things, whoever may write may move them on."""
 AFTER_INCIDENT = Level.MAINTAIN
 """What it takes to resume, or to merge, while an incident is open."""
+WANTED = {Verb.TRY: "an idea", Verb.DISMISS: "the reason"}
+"""What must stand behind a verb, on the same line; nothing may stand behind any other."""
 OF_EXPERIMENTS = frozenset({Verb.EXPLAIN, Verb.RERUN, Verb.MERGE, Verb.CLOSE, Verb.HOLD})
 """What is asked of one experiment, in its pull request."""
 
@@ -117,7 +121,7 @@ def command_line(body: str) -> str:
 
 
 def read_command(text: str) -> tuple[Verb, str]:
-    """A command's verb and, for ``try``, its idea.
+    """A command's verb and, for ``try`` and ``dismiss``, the idea or the reason behind it.
 
     Raises:
         NotUnderstood: it is no command that exists.
@@ -127,8 +131,8 @@ def read_command(text: str) -> tuple[Verb, str]:
     if found is None or name not in Verb._value2member_map_:
         raise NotUnderstood("there is no such command")
     verb, rest = Verb(name), (found["rest"] or "").strip()
-    if verb is Verb.TRY and not rest:
-        raise NotUnderstood("/pawl try wants an idea behind it, on the same line")
-    if verb is not Verb.TRY and rest:
+    if verb in WANTED and not rest:
+        raise NotUnderstood(f"/pawl {verb} wants {WANTED[verb]} behind it, on the same line")
+    if verb not in WANTED and rest:
         raise NotUnderstood(f"/pawl {verb} stands alone on its line")
     return verb, rest[:IDEA]

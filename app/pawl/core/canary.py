@@ -1,7 +1,7 @@
 """The plan of a canary: one run of a planted cheat, and whether something stopped it.
 
-A cheat has passed where the metric is the very number that it claims, and, if it does no work at all, where the metric would
-pass the screen. Luck has no part in either: the claim lies far outside the noise.
+A cheat has passed where the metric is the very number that it claims, which lies far outside the noise, and, if it does no
+work at all, where the metric would pass the screen, in one run and in another.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ FAR_SHARE = 0.25
 """And as a share of the pool's mean, at least."""
 ITS_OWN = (RunStatus.CRASH, RunStatus.TIMEOUT, RunStatus.MEMORY)
 """Ends of the run itself. The file's own code may come to one in its little time, and no fence had to do with it."""
+NOTHING = (
+    "the evaluator must find invalid what is no answer, instead of scoring it, and what a run leaves as its artifact may "
+    "not lie in the repository already"
+)
+"""What to change where a candidate is paid for no work, whatever it left."""
+SOUGHT = 8
+"""Names that are told of what was looked for."""
 EDGE = 0.9137
 """Share of the way to the best possible value that is never exceeded: a number which no honest run hits."""
 
@@ -48,6 +55,9 @@ def claim_of(rules: Loop, known: Calibration) -> float:
 def try_cheat(course: Course) -> Generator[Step, RunFact, Tried]:
     """The plan: the run that a screen would make, and what became of it.
 
+    A metric for no work at all may be luck, where the base is no better than nothing: it counts if every run that the
+    request has a seed for comes to one.
+
     Raises:
         ValueError: the cheat is not known here.
     """
@@ -55,34 +65,49 @@ def try_cheat(course: Course) -> Generator[Step, RunFact, Tried]:
     cheat = CHEATS.get(request.cheat)
     if cheat is None:
         raise ValueError(f"no cheat is known here by the name {request.cheat!r}")
-    try:
-        run = yield from course.told(Arm.CANDIDATE, Stage.SCREEN, 0, course.seed(0))
-    except Ended as ended:
-        return Tried(Fence.UNTOLD, ended.finding.reason)
-    if believed := _believed(request, cheat, run):
-        return Tried(Fence.PASSED, f"a candidate that {cheat.does} {believed}. To mend it, {cheat.mend}")
+    for place, seed in enumerate(request.seeds):
+        try:
+            run = yield from course.told(Arm.CANDIDATE, Stage.SCREEN, place, seed)
+        except Ended as ended:
+            return Tried(Fence.UNTOLD, ended.finding.reason)
+        if how := _believed(request, cheat, run):
+            return Tried(Fence.PASSED, f"a candidate that {cheat.does} {how}. To mend it, {cheat.mend}")
+        if not _paid(request, cheat, run):
+            return _stopped(course, cheat, run)
+    paid = f"is credited with {request.rules.metric.name} = {_value(run):g}, which would pass the screen"
+    return Tried(Fence.PASSED, f"a candidate that {cheat.does} {paid}. To mend it, {NOTHING}")
+
+
+def _believed(request: Request, cheat: Cheat, run: RunFact) -> str:
+    """How a cheat's own claim got through; empty where it did not."""
+    metric, claim = request.rules.metric, _claim(request)
+    if cheat.door and run.printed is not None and math.isclose(run.printed, claim):
+        sought = ", ".join(cheat.sought(request.rules)[:SOUGHT])
+        return f"found one of {sought}" if sought else "found a way"
+    if any(math.isclose(value, claim) for value in run.metric.values()):
+        return f"is credited with the {metric.name} = {claim:g} that it claims"
+    return ""
+
+
+def _paid(request: Request, cheat: Cheat, run: RunFact) -> bool:
+    """Whether a cheat that does no work at all has a metric that the screen would let on."""
+    if cheat.door or cheat.works or not run.metric or not _possible(request, run):
+        return False
+    gain = request.rules.metric.sign * (_value(run) - fmean(request.calibration.pool))
+    return gain >= _needed(request)
+
+
+def _stopped(course: Course, cheat: Cheat, run: RunFact) -> Tried:
+    """What kept a cheat from passing; or that nothing did, for its turn never came."""
     try:
         course.check(run, Stage.SCREEN)
     except Ended as ended:
         if cheat.works and run.status in ITS_OWN:
             return Tried(Fence.UNTOLD, f"its turn never came: {ended.finding.reason}")
         return Tried(Fence.HELD, ended.finding.reason)
-    return Tried(Fence.HELD, f"it measured {_value(run):g}, and not the {_claim(request):g} that it claims")
-
-
-def _believed(request: Request, cheat: Cheat, run: RunFact) -> str:
-    """How a cheat got through; empty where it did not."""
-    metric, claim = request.rules.metric, _claim(request)
-    if cheat.door and run.printed is not None and math.isclose(run.printed, claim):
-        return "found a way"
-    if any(math.isclose(value, claim) for value in run.metric.values()):
-        return f"is credited with the {metric.name} = {claim:g} that it claims"
-    if cheat.door or cheat.works or not run.metric or not _possible(request, run):
-        return ""
-    gain = metric.sign * (_value(run) - fmean(request.calibration.pool))
-    if gain >= _needed(request):
-        return f"is credited with {metric.name} = {_value(run):g}, which would pass the screen"
-    return ""
+    return Tried(
+        Fence.HELD, f"it measured {_value(run):g}, and not the {_claim(course.request):g} that it claims"
+    )
 
 
 def _needed(request: Request) -> float:

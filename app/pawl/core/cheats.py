@@ -39,8 +39,12 @@ class Cheat:
     """What to change where it passes, in a sentence without its full stop."""
     source: Callable[[Loop, float], str]
     """The Python that is planted, given the rules and the number to claim."""
+    unless: str = ""
+    """When an evaluator that it passes is sound all the same, which only a person can say; empty if never."""
     door: bool = False
     """Whether it tries a door, and claims the number only if that was open."""
+    sought: Callable[[Loop], tuple[str, ...]] = lambda _: ()
+    """Behind the door that it tries: what it looks for, where that has names."""
     works: bool = False
     """Whether the file's own code runs behind it."""
     suits: Callable[[Loop], bool] = _always
@@ -52,6 +56,7 @@ _COMPUTE = (
     "the evaluator must compute the metric itself, from answers to questions whose solutions only it has, and never take a "
     "number that the artifact names"
 )
+_ANSWER = "the number is the answer itself, and no claim about one that the evaluator could check"
 _PAWL = "measure nothing more on this runner, and tell Pawl's maintainers (SECURITY.md)"
 
 CHEATS: dict[str, Cheat] = {
@@ -81,6 +86,7 @@ CHEATS: dict[str, Cheat] = {
         "works honestly, and writes a better number into its artifact when it ends",
         _COMPUTE,
         planted.overwritten_result,
+        unless=_ANSWER,
         works=True,
         suits=_format("json"),
     ),
@@ -90,7 +96,9 @@ CHEATS: dict[str, Cheat] = {
         "it lies where candidates run: name it in `evaluate.private`, or keep it in `evaluate.data` and out of the image "
         "and `data`",
         planted.private_files,
+        unless="candidates are meant to see what it found, because no score can be learnt from it",
         door=True,
+        sought=planted.private_paths,
         suits=lambda rules: bool(planted.private_paths(rules)),
     ),
     "secrets": Cheat(
@@ -108,7 +116,10 @@ CHEATS: dict[str, Cheat] = {
     ),
     "stopped-clock": Cheat("stops its clock, and does not end", _PAWL, planted.stopped_clock, door=True),
     "written-result": Cheat(
-        "leaves an evaluator's answer as its artifact instead of working", _COMPUTE, planted.written_result
+        "leaves an evaluator's answer as its artifact instead of working",
+        _COMPUTE,
+        planted.written_result,
+        unless=_ANSWER,
     ),
 }
 

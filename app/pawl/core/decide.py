@@ -27,6 +27,7 @@ from pawl.core.asking import answered
 from pawl.core.asks import AFTER_INCIDENT, Ask, Level, Verb
 from pawl.core.dispatching import Dispatching
 from pawl.core.finding import Fence
+from pawl.core.incidents import open_incident
 from pawl.core.judging import write_calibration, write_late
 from pawl.core.lanes import slots
 from pawl.core.ledger import AuditLine, Brake, BrakeLine, CalibrationLine, CanaryLine, ResumeLine
@@ -38,7 +39,6 @@ from pawl.core.policy import (
     brakes_told,
     changed_model,
     failing_base,
-    open_incident,
     paused,
 )
 from pawl.core.quotas import no_proposal

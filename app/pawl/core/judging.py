@@ -12,6 +12,7 @@ from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Ve
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
 from pawl.core.edit import unified_diff
+from pawl.core.incidents import canary_name, incident_key
 from pawl.core.ledger import (
     AnyLine,
     AuditLine,
@@ -231,16 +232,6 @@ def write_incident(
 ) -> None:
     """Add an incident: nothing merges until a person resumes; where it stops the loop, nothing else is done either."""
     draft.add(IncidentLine, incident_key(key), experiment=experiment, reason=reason, stops=stops)
-
-
-def incident_key(name: str) -> str:
-    """Names the line of an incident; what led to it names the incident."""
-    return f"incident:{name}"
-
-
-def canary_name(number: int) -> str:
-    """Names the incident of a planted cheat that passed."""
-    return f"canary:{number}"
 
 
 def write_calibration(draft: Draft, calibrating: Calibrating) -> AnyLine:

@@ -262,6 +262,7 @@ class AskLine(Line):
     verb: str = ""
     """Empty where it was no command that exists."""
     idea: str = ""
+    """What stands behind the verb: what to try, or why something is dismissed."""
     content: Digest | None = None
     """SHA-256 of the experiment's bytes at that moment: a merge that was asked for is of these and no others."""
     obeyed: bool
@@ -307,6 +308,20 @@ class ResumeLine(Line):
     reason: str = ""
 
 
+class DismissalLine(Line):
+    """A person says that a planted cheat which passed is none in this loop: its incident is over, and it is planted no more.
+
+    That holds as long as the loop measures what it measured then.
+    """
+
+    kind: Literal["dismissal"] = "dismissal"
+    canary: int
+    """The number of the cheat's line."""
+    by: str
+    reason: str
+    """Why, in the person's words."""
+
+
 AnyLine = Annotated[
     CalibrationLine
     | AuditLine
@@ -321,6 +336,7 @@ AnyLine = Annotated[
     | RulesLine
     | BrakeLine
     | ResumeLine
+    | DismissalLine
     | SpendLine,
     Field(discriminator="kind"),
 ]

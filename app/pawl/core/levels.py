@@ -2,8 +2,8 @@
 
 `merge: shadow` and `merge: review` ask for nothing. `merge: auto` is earned: people have taken keep after keep, unchanged
 code was measured often enough without anything going wrong, and known cheats that were planted have been stopped. It starts
-again with an incident and with rules under which something else is measured; the keeps alone start again with one that a
-person turned down.
+again with an incident, unless a person dismisses that one, and with rules under which something else is measured; the keeps
+alone start again with one that a person turned down.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pawl.core.cheats import known
 from pawl.core.config import Loop
 from pawl.core.finding import Fence, Verdict
+from pawl.core.incidents import dismissed_cheats, dismissed_incidents
 from pawl.core.ledger import (
     AnyLine,
     CalibrationLine,
@@ -81,9 +82,9 @@ def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
     kept: dict[int, bool] = {}
     same: dict[int, bool] = {}
     """By identity, for lines share their rules and a digest takes long."""
-    digest = rules.rules_digest
+    digest, dismissed = rules.rules_digest, dismissed_incidents(lines)
     for line in lines:
-        if isinstance(line, IncidentLine):
+        if isinstance(line, IncidentLine) and line.key not in dismissed:
             agreed = clean = held = 0
         elif isinstance(line, OutcomeLine) and kept.get(line.experiment):
             if line.outcome is Outcome.MERGED and _person(line.by):
@@ -101,7 +102,13 @@ def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
             held += isinstance(line, CanaryLine) and line.fence is Fence.HELD
             if isinstance(line, VerdictLine) or (isinstance(line, CalibrationLine) and line.ok):
                 clean += sum(run.arm is Arm.BASELINE and run.status is RunStatus.OK for run in line.runs)
-    return Standing(agreed, clean, held, bool(known(rules)))
+    return Standing(agreed, clean, held, bool(plantable(rules, lines)))
+
+
+def plantable(rules: Loop, lines: Sequence[AnyLine]) -> tuple[str, ...]:
+    """Names of the cheats that can be planted in a loop, less those that a person has dismissed there."""
+    dismissed = dismissed_cheats(rules, lines)
+    return tuple(name for name in known(rules) if name not in dismissed)
 
 
 def unearned(rules: Loop, lines: Sequence[AnyLine]) -> str:

@@ -21,7 +21,7 @@ from pawl.core.ledger import (
     VerdictLine,
 )
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage
-from pawl.core.planting import next_canary
+from pawl.core.planting import CANARY_RUNS, next_canary
 from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Attempt, Calibrating, Experiment, Job, Snapshot
 
@@ -105,7 +105,7 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
         candidate=candidate,
         candidate_digest=candidate_digest,
         cheat=cheat,
-        seeds=seeds(wanted),
+        seeds=seeds(CANARY_RUNS if cheat else wanted),
         calibration=known,
         runs_wanted=wanted,
         fleet=fleet,
@@ -155,7 +155,9 @@ LETTING_GO = 60.0
 def longest_seconds(request: Request) -> float:
     """How long a job can take at the very most: every run that its plan allows, each to budget and grace."""
     dials = request.procedure
-    if request.purpose is not Purpose.EXPERIMENT:
+    if request.purpose is Purpose.CANARY:
+        runs = len(request.seeds)
+    elif request.purpose is not Purpose.EXPERIMENT:
         runs = (2 if request.purpose is Purpose.AUDIT else 1) * request.runs_wanted
     elif request.rules.task_agent:
         runs = 2 * (1 + dials.task_pairs + dials.task_seal_pairs)

@@ -62,7 +62,12 @@ def private_paths(rules: Loop) -> tuple[str, ...]:
 def _evaluator_files(rules: Loop) -> tuple[str, ...]:
     """Words of the evaluator's command that can be files of the repository, relative to where runs are started."""
     words = shlex.split(rules.evaluate.command)[1:] if rules.evaluate else []
-    return tuple(word for word in words if not word.startswith(("-", "/")) and not _around(rules, word))
+    own = {_artifact(rules)}  # named for the evaluator to find, and left by the candidate
+    return tuple(
+        word
+        for word in words
+        if not word.startswith(("-", "/")) and word not in own and not _around(rules, word)
+    )
 
 
 def _around(rules: Loop, word: str) -> bool:

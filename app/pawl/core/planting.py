@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pawl.core.canary import claim_of
-from pawl.core.cheats import known as known_cheats
 from pawl.core.cheats import plant
 from pawl.core.finding import Fence
+from pawl.core.incidents import open_incident
 from pawl.core.ledger import AnyLine, CanaryLine, VerdictLine
-from pawl.core.levels import ACCEPTED, HELD, standing
+from pawl.core.levels import ACCEPTED, HELD, plantable, standing
 from pawl.core.measurement import Calibration
-from pawl.core.policy import open_incident
 from pawl.core.snapshot import Snapshot
 
 CANARY_EVERY = 100
 """Experiments between two planted cheats, once enough of them were stopped."""
+CANARY_RUNS = 2
+"""Runs that a cheat which does no work must be paid for before it has passed: one may be luck. All others take one."""
 CANARY_TRIES = 2
 """Canaries in a row that may tell nothing, before ten experiments are waited for."""
 AFTER_TRIES = 10
@@ -41,7 +42,7 @@ def next_canary(snapshot: Snapshot, fleet: str, known: Calibration, draw: int) -
     """
     if not canary_due(snapshot) or fleet != _turn(snapshot):
         return None
-    names = _in_order(snapshot.ledger, known_cheats(snapshot.rules), draw)
+    names = _in_order(snapshot.ledger, plantable(snapshot.rules, snapshot.ledger), draw)
     for name in names:
         try:
             claim = claim_of(snapshot.rules, known)
@@ -55,10 +56,12 @@ def canary_due(snapshot: Snapshot) -> bool:
     """Whether it is time to plant a cheat.
 
     It is until enough were stopped, and then once in a while, where the rules ask for `merge: auto` or everything else that
-    it takes has been shown. It is not where `auto` need not be earned, nor before an incident is resumed from.
+    it takes has been shown. It is not where `auto` need not be earned, nor while an incident is open.
     """
     rules, lines = snapshot.rules, snapshot.ledger
-    if rules.merge == "shadow" or ACCEPTED in rules.accept or not known_cheats(rules) or open_incident(lines):
+    if rules.merge == "shadow" or ACCEPTED in rules.accept or open_incident(lines):
+        return False
+    if not plantable(rules, lines):
         return False
     shown = standing(rules, lines)
     if rules.merge != "auto" and not shown.trusted:

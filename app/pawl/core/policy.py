@@ -8,12 +8,12 @@ from enum import StrEnum
 from itertools import pairwise
 
 from pawl.core.config import Loop
+from pawl.core.incidents import open_incident
 from pawl.core.ledger import (
     AnyLine,
     Brake,
     BrakeLine,
     CalibrationLine,
-    IncidentLine,
     ResumeLine,
     SpendLine,
 )
@@ -59,16 +59,6 @@ class Hold:
 
     reason: HoldReason
     detail: str = ""
-
-
-def open_incident(lines: Sequence[AnyLine]) -> IncidentLine | None:
-    """The last incident that no person has resumed from."""
-    for line in reversed(lines):
-        if isinstance(line, ResumeLine):
-            return None
-        if isinstance(line, IncidentLine):
-            return line
-    return None
 
 
 def brakes(snapshot: Snapshot) -> dict[Brake, bool]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pawl.core.auditing import audited
 from pawl.core.calibration import calibration_of
 from pawl.core.chain import LedgerError, check_chain
+from pawl.core.cheats import CHEATS
 from pawl.core.decision import Calibrated, Fence, Finding, OutOfOrder, Tried, Verdict, advance
-from pawl.core.judging import canary_name, incident_key, late_key, verdict_key
+from pawl.core.incidents import canary_incident, dismissal_key
+from pawl.core.judging import late_key, verdict_key
 from pawl.core.ledger import (
     NUMBERED,
     AnyLine,
@@ -19,6 +21,7 @@ from pawl.core.ledger import (
     AuditLine,
     CalibrationLine,
     CanaryLine,
+    DismissalLine,
     IncidentLine,
     LateLine,
     LostLine,
@@ -136,6 +139,8 @@ def verify(lines: Sequence[AnyLine]) -> Iterator[Disagreement]:
             yield from _tried(lines, line)
         elif isinstance(line, LateLine):
             yield from _late(lines, line)
+        elif isinstance(line, DismissalLine):
+            yield from _dismissed(lines, line)
         elif isinstance(line, OutcomeLine):
             yield from _outcome(line, verdicts.get(line.experiment))
 
@@ -146,6 +151,8 @@ def _key(line: AnyLine) -> str:
         return verdict_key(line.experiment, line.head, line.attempt)
     if isinstance(line, NUMBERED):
         return f"calibration:{line.number}"
+    if isinstance(line, DismissalLine):
+        return dismissal_key(line.canary)
     if isinstance(line, RebasedLine):
         return f"rebased:{line.experiment}:{line.content[:12]}:{line.inputs[:12]}"
     if isinstance(line, AskLine):
@@ -250,10 +257,21 @@ def _tried(lines: Sequence[AnyLine], line: CanaryLine) -> Iterator[Disagreement]
         yield Disagreement(
             line.seq, f"canary {line.number} says that the fence {line.fence}; its runs say {fence}"
         )
-    key = incident_key(canary_name(line.number))
+    key = canary_incident(line.number)
     told = any(isinstance(each, IncidentLine) and each.key == key for each in lines)
     if fence is Fence.PASSED and not told:
         yield Disagreement(line.seq, f"canary {line.number} passed, and no incident followed")
+
+
+def _dismissed(lines: Sequence[AnyLine], line: DismissalLine) -> Iterator[Disagreement]:
+    earlier = (each for each in lines[: line.seq - 1] if isinstance(each, CanaryLine))
+    canary = next((each for each in earlier if each.number == line.canary), None)
+    if canary is None or canary.fence is not Fence.PASSED:
+        yield Disagreement(line.seq, f"it dismisses canary {line.canary}, which has not passed")
+    elif canary.cheat not in CHEATS or not CHEATS[canary.cheat].unless:
+        yield Disagreement(line.seq, f"it dismisses {canary.cheat}, which nobody can dismiss")
+    if not (line.by and line.reason.strip()):
+        yield Disagreement(line.seq, "it dismisses a planted cheat without saying who did, and why")
 
 
 def _outcome(line: OutcomeLine, verdict: VerdictLine | None) -> Iterator[Disagreement]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pawl.core.cheats import CHEATS
 from pawl.core.decision import Verdict
 from pawl.core.finding import Fence
 from pawl.core.ledger import VerdictLine
@@ -150,7 +151,11 @@ def canary(request: Request, fence: Fence, reason: str) -> CheckOutput:
     return CheckOutput(
         title=f"{_subject(request)}: {FENCES[fence]}",
         summary=render(
-            "check_canary", **_asked(request), fence=fence.value, reason=prose(reason) if reason else ""
+            "check_canary",
+            **_asked(request),
+            fence=fence.value,
+            reason=prose(reason) if reason else "",
+            unless=Safe(CHEATS[request.cheat].unless) if request.cheat in CHEATS else "",
         ),
         text=_with_request(request),  # still read back, should the ledger not have heard of it
     )

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pawl.core.calibration import calibration_of, latest_fleet
+from pawl.core.cheats import CHEATS
 from pawl.core.decision import Verdict
 from pawl.core.duty import duty_of
+from pawl.core.incidents import open_canary, open_incident
 from pawl.core.ledger import Outcome, OutcomeLine, VerdictLine
 from pawl.core.levels import ACCEPTED, standing
-from pawl.core.policy import HoldReason, failing_base, open_incident, paused
+from pawl.core.policy import HoldReason, failing_base, paused
 from pawl.core.snapshot import Experiment, Snapshot
 from pawl.core.states import State, state_of
 from pawl.messages.canaries import canary_words
@@ -109,7 +111,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
     rules, lines = snapshot.rules, snapshot.ledger
     progress = progress_of(lines, rules.metric)
     known = calibration_of(lines, snapshot.base.inputs, latest_fleet(lines))
-    incident = open_incident(lines)
+    incident, canary = open_incident(lines), open_canary(lines)
     state = loop_state(snapshot, notices)
     told = [notice for notice in notices if not notice.startswith(_TOLD[state])]
     return render(
@@ -118,6 +120,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         loop=code(snapshot.loop),
         state=Safe(state.value),
         incident=prose(incident.reason) if incident else "",
+        unless=Safe(CHEATS[canary.cheat].unless) if canary else "",
         incident_stops=incident is not None and incident.stops == "loop",
         incident_experiment=incident.experiment or 0 if incident else 0,
         notices=[prose(notice, 400) for notice in told[:NOTICES]],
