@@ -322,6 +322,27 @@ class Story:
             )
         )
 
+    def sentinel(self, number: int, score: float) -> None:
+        """One run of the base, so many sigma better than its pool."""
+        step = Step(arm=Arm.BASELINE, stage=Stage.CALIBRATE, place=0, seed=number)
+        self.lines.append(
+            CalibrationLine(
+                **self._next(f"calibration:{number}"),
+                attempt=1,
+                rules=rules(),
+                base=sha("base"),
+                inputs=sha256("inputs"),
+                device=CALIBRATION.device,
+                runs=(measured(step, score).model_copy(update={"metric": {SELECT: BASE - SIGMA * score}}),),
+                seeds=(number,),
+                calibration=CALIBRATION,
+                number=number,
+                purpose=Purpose.SENTINEL,
+                ok=True,
+                reason="1 runs",
+            )
+        )
+
     def audit(self, gain: float) -> None:
         self.lines.append(
             AuditLine(

@@ -573,6 +573,24 @@ def test_tracking_counts_planted_cheats_and_names_none() -> None:
     assert "no cheat is known that could be planted in such a file" in other
 
 
+def test_tracking_tells_how_much_unchanged_code_passes_the_screen() -> None:
+    told = story()
+    assert "**Screen:**" not in tracking_body(snapshot(told.lines))
+    for number in range(2, 22):
+        told.sentinel(number, 2.5 if number == 5 else 0.3)
+    text = tracking_body(snapshot(told.lines))
+    assert (
+        "**Screen:** 1 of 20 runs of unchanged code passed it (5.0 %; 99 % interval 0.0 to 31.7 %), where 5 % should.\n"
+        in text
+    )
+    for number in range(22, 28):
+        told.sentinel(number, 2.5)
+    assert "where 5 % should: too many." in tracking_body(snapshot(told.lines))
+    for number in range(28, 400):
+        told.sentinel(number, 0.3)
+    assert "where 5 % should: too few." in tracking_body(snapshot(told.lines))
+
+
 def test_tracking_says_how_a_planted_cheat_that_passed_can_be_dismissed() -> None:
     told = story()
     told.canary(2, Fence.PASSED)

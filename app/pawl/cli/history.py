@@ -18,6 +18,7 @@ def verify(clone: Clone = Path(), loop: LoopName = None) -> None:
     """Recompute every verdict from the ledger alone; exit 1 at the first that disagrees."""
     from pawl.commands.history import HistoryError, disagreements, read_histories, runs_of
     from pawl.core.chain import LedgerError
+    from pawl.messages.screening import screen_words
 
     try:
         for history in read_histories(clone, loop):
@@ -28,6 +29,8 @@ def verify(clone: Clone = Path(), loop: LoopName = None) -> None:
             typer.echo(
                 f"{history.loop}: {len(history.lines)} lines, {verdicts} verdicts and {runs_of(history)} runs agree"
             )
+            if screen := screen_words(history.lines):
+                typer.echo(f"{history.loop}: the screen: {screen}")
     except (HistoryError, LedgerError) as error:
         fail(error)
 

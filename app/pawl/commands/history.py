@@ -22,6 +22,7 @@ from pawl.messages.canaries import canary_words
 from pawl.messages.costs import cost_words, money_words
 from pawl.messages.figures import count
 from pawl.messages.scoring import score_words
+from pawl.messages.screening import screen_words
 
 
 class HistoryError(Exception):
@@ -200,6 +201,8 @@ def _spent(history: History) -> Iterator[str]:
         yield f"predictions  {score}"
     if canaries := canary_words(history.lines):
         yield f"fences       {canaries}"
+    if screen := screen_words(history.lines):
+        yield f"screen       {screen}"
 
 
 def explained(histories: Sequence[History], experiment: int) -> str:

@@ -42,6 +42,7 @@ from pawl.core.policy import (
     paused,
 )
 from pawl.core.quotas import no_proposal
+from pawl.core.screening import doubted, screened
 from pawl.core.snapshot import Calibrating, Snapshot
 from pawl.core.spending import cap_reached
 from pawl.core.states import State
@@ -208,5 +209,7 @@ class _Decision(Dispatching):
             yield f"nothing is measured: {spent}"
         if changed := changed_model(snapshot.ledger):
             yield changed
+        if doubt := doubted(screened(snapshot.ledger)):
+            yield doubt
         if self.exhausted() and not snapshot.experiments and not failing:
             yield f"the limit of {snapshot.rules.limits.experiments} experiments is reached"

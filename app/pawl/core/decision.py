@@ -16,7 +16,7 @@ from pawl.core.config import SEAL, SELECT
 from pawl.core.course import Course, Ended, Plan, guard_checks, mean_of
 from pawl.core.finding import Calibrated, Fence, Finding, GuardCheck, Tried, Verdict
 from pawl.core.measurement import Arm, Purpose, Request, RunFact, Stage, Step
-from pawl.core.noise import decisive_sigma
+from pawl.core.noise import decisive_sigma, screen_score
 from pawl.core.task_decision import judge_tasks
 
 __all__ = ["Calibrated", "Fence", "Finding", "GuardCheck", "OutOfOrder", "Tried", "Verdict", "advance"]
@@ -90,7 +90,7 @@ def _screen_confirm_seal(course: Course) -> Generator[Step, RunFact, Finding]:
     if request.start is Stage.SCREEN:
         run = yield from course.measure(Arm.CANDIDATE, Stage.SCREEN, 0, course.seed(0))
         gain = sign * (run.metric[SELECT] - fmean(pool))
-        screen_z = gain / (sigma * math.sqrt(1 + 1 / len(pool)))
+        screen_z = screen_score(request.calibration, gain)
         if screen_z < dials.screen_z:
             reason = f"the screening run scored {screen_z:+.2f} sigma against the pool, {dials.screen_z:+g} is needed"
             return Finding(Verdict.DISCARD, Stage.SCREEN, reason, gain, gain / sigma, sigma, screen_z)

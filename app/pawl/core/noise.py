@@ -32,6 +32,15 @@ def decisive_sigma(known: Calibration) -> float:
     return upper_sigma(known.sigma, known.dof)
 
 
+def screen_score(known: Calibration, gain: float) -> float:
+    """A gain of one run over the pool's mean, in units of what noise alone would make it: sigma * sqrt(1 + 1/pool size).
+
+    Raises:
+        ValueError: nothing is known of the noise.
+    """
+    return gain / (decisive_sigma(known) * math.sqrt(1 + 1 / len(known.pool)))
+
+
 def pooled(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     """Standard deviation within groups, and its degrees of freedom: sqrt(sum of squares about group means / dof)."""
     squares, dof = 0.0, 0

@@ -25,6 +25,7 @@ from pawl.messages.progress import chart, last_outcomes, last_verdicts, progress
 from pawl.messages.quoting import Safe, code, prose
 from pawl.messages.rendering import render
 from pawl.messages.scoring import score_words
+from pawl.messages.screening import screen_words
 
 ROWS = 25
 """Experiments that the table shows, the newest."""
@@ -149,6 +150,7 @@ def tracking_body(snapshot: Snapshot, notices: Sequence[str] = ()) -> str:
         unpriced=unpriced_words(lines),
         caps=cap_words(rules.agent.money, lines),
         canaries=canary_words(lines),
+        screen=screen_words(lines),
         standing=_standing(snapshot),
         reads=rules.agent.reads,
     )
