@@ -22,13 +22,14 @@ from core_builders import (
 from core_world import World, rules_of
 
 from pawl.core.actions import UpdateTracking
+from pawl.core.auditing import audit_due, audited, first_baseline, merged_since_anchor
 from pawl.core.chain import check_chain
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.digest import sha256
 from pawl.core.draft import Draft
 from pawl.core.incidents import open_incident
-from pawl.core.judging import MAX_ATTEMPTS, audited, judge, known_runs, verdict_key, write_incident
+from pawl.core.judging import MAX_ATTEMPTS, judge, known_runs, verdict_key, write_incident
 from pawl.core.ledger import AuditLine, IncidentLine, ResumeLine
 from pawl.core.measurement import (
     Arm,
@@ -42,15 +43,7 @@ from pawl.core.measurement import (
     RunRecord,
     Stage,
 )
-from pawl.core.planning import (
-    audit_due,
-    calibration_request,
-    estimate_seconds,
-    experiment_request,
-    first_baseline,
-    merged_since_anchor,
-    resumed,
-)
+from pawl.core.planning import calibration_request, estimate_seconds, experiment_request, resumed
 from pawl.core.policy import PAUSED_LABEL, HoldReason, failing_base, hold, paused
 from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Check, Job, Tracking

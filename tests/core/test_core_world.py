@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from core_builders import History
 from core_world import EDIT, NOW, World, rules_of, worth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pawl.core import actions as act
+from pawl.core.auditing import AUDIT_AFTER, control_due
 from pawl.core.decide import Circumstances, decide
 from pawl.core.decision import Verdict
 from pawl.core.ledger import (
@@ -23,7 +26,7 @@ from pawl.core.ledger import (
     ResumeLine,
     VerdictLine,
 )
-from pawl.core.measurement import Purpose, Record, RunStatus, Stage
+from pawl.core.measurement import Calibration, Purpose, Record, RunStatus, Stage
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.states import TRANSITIONS, State, state_of
 from pawl.core.verifying import verify
@@ -583,6 +586,64 @@ def test_a_proposer_that_rests_and_one_that_thinks() -> None:
     snapshot = replace(world.snapshot(), proposer_rests="it has tried everything")
     (update,) = [a for a in decide(snapshot, Circumstances(NOW, b"")) if isinstance(a, act.UpdateTracking)]
     assert "no proposal: it has tried everything" in update.notices
+
+
+def dry(seed: int) -> World:
+    """A loop that finds much with its first edit, and nothing ever after."""
+
+    def edit(made: World, number: int) -> bytes:
+        content = made.commits[made.tip].files[EDIT]
+        return (
+            content.replace(b"gain_0 = 0", b"gain_0 = 30")
+            if number == 1
+            else content + f"# {number}\n".encode()
+        )
+
+    return World(rules=rules_of(limits={"experiments": 1}), seed=seed, edits=edit)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_what_is_known_to_be_worse_must_be_so_after_a_hundred_experiments_without_a_keep(blind: bool) -> None:
+    """Runners that measured an installed copy of the file, and not the file, kept nothing any more, so that the audit after
+    ten merges never came: the loop went on for ever, and nobody was told."""
+    made = dry(seed=4)
+    made.settle()
+    assert made.merges == [1]
+    made.instead, limits = made.commits[made.tip].files[EDIT] if blind else b"", made.rules.limits
+    made.rules = made.rules.model_copy(
+        update={"limits": limits.model_copy(update={"experiments": AUDIT_AFTER})}
+    )
+    made.settle(5000)
+    assert not made.of_kind(AuditLine), "not before"
+    more = limits.model_copy(update={"experiments": AUDIT_AFTER + 10})
+    made.rules = made.rules.model_copy(update={"limits": more})
+    made.settle(5000)
+    (audit,) = made.of_kind(AuditLine)
+    assert audit.ok is not blind
+    assert (audit.measured > 15.0) is not blind
+    assert bool(made.of_kind(IncidentLine)) is blind
+    assert list(verify(made.ledger)) == []
+
+
+@pytest.mark.parametrize(
+    ("effect", "rules", "due"),
+    [(30.0, {}, True), (5.0, {}, False), (30.0, {"budget": "9s"}, False), (30.0, {"merge": "review"}, True)],
+    ids=["clear", "within the noise", "measured otherwise", "other rules, measured alike"],
+)
+def test_a_known_difference_is_measured_only_where_it_cannot_hide(
+    effect: float, rules: dict[str, Any], due: bool
+) -> None:
+    made, story = World(rules=rules_of(**rules)), History()
+    story.calibration([10.0] * 8, rules=rules_of())
+    story.verdict(1, verdict="keep", effect=effect, rules=rules_of())
+    story.outcome(1, "merged")
+    known = Calibration(sigma=1.0, dof=40, pool=(10.0,) * 8)
+    for number in range(AUDIT_AFTER):
+        assert not control_due(replace(made.snapshot(), ledger=tuple(story.lines)), known)
+        story.verdict(2 + number, rules=made.rules)
+    assert control_due(replace(made.snapshot(), ledger=tuple(story.lines)), known) == due
+    story.verdict(500, verdict="keep", effect=1.0)
+    assert not control_due(replace(made.snapshot(), ledger=tuple(story.lines)), known), "a keep shows as much"
 
 
 def test_a_sentinel_after_eight_screens_and_an_audit_after_ten_merges() -> None:

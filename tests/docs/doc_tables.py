@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from pawl.control import events
 from pawl.control.settings import Settings
-from pawl.core import calibration, planning, planting
+from pawl.core import auditing, calibration, planting
 from pawl.core.config import Config, Loop
 from pawl.core.measurement import Procedure
 from pawl.core.quantities import format_duration
@@ -97,7 +97,7 @@ def dials() -> Rows:
     found = {name: field.default for name, field in Procedure.model_fields.items()}
     for module, names in (
         (calibration, ("FIRST_RUNS", "FRESH_RUNS", "POOL", "WINDOW", "SENTINEL_EVERY")),
-        (planning, ("AUDIT_EVERY", "AUDIT_RUNS")),
+        (auditing, ("AUDIT_EVERY", "AUDIT_AFTER", "AUDIT_CLEAR", "AUDIT_RUNS")),
         (planting, ("CANARY_RUNS", "CANARY_EVERY")),
     ):
         found |= {name: getattr(module, name) for name in names}

@@ -7,30 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from pawl.core.calibration import calibration_of, kept, runs_missing, sentinel_due
+from pawl.core.auditing import AUDIT_RUNS, audit_due, control_due, first_baseline
+from pawl.core.calibration import calibration_of, runs_missing, sentinel_due
 from pawl.core.digest import sha256
 from pawl.core.ledger import (
     NUMBERED,
     AnyLine,
-    AuditLine,
-    CalibrationLine,
     LostLine,
     Measured,
-    Outcome,
-    OutcomeLine,
-    VerdictLine,
 )
 from pawl.core.measurement import Procedure, Purpose, Request, RunFact, Stage
 from pawl.core.planting import CANARY_RUNS, next_canary
 from pawl.core.seeds import draw_seeds, seeds_needed
 from pawl.core.snapshot import Attempt, Calibrating, Experiment, Job, Snapshot
-
-AUDIT_EVERY = 10
-"""Merges after which the branch is measured against its first baseline."""
-AUDIT_RUNS = 3
-"""Runs of each arm of an audit."""
-AUDIT_TRIES = 2
-"""Audits in a row that may measure nothing before the next ten merges are waited for."""
 
 
 def experiment_request(
@@ -78,7 +67,7 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
     seeds = partial(draw_seeds, seed_key, f"{snapshot.repository}|{snapshot.loop}|{base.sha}|c{number}")
     if missing:
         purpose, wanted = Purpose.POOL, missing
-    elif audit_due(snapshot.ledger) and fleet == _anchored(snapshot):
+    elif fleet == _anchored(snapshot) and (audit_due(snapshot.ledger) or control_due(snapshot, known)):
         purpose, wanted = Purpose.AUDIT, AUDIT_RUNS
         anchor = first_baseline(snapshot.ledger)
         if anchor is None:
@@ -116,32 +105,6 @@ def _anchored(snapshot: Snapshot) -> str:
     """The fleet that audits: the one whose baseline they measure against, or the first one where that is gone."""
     anchor, fleets = first_baseline(snapshot.ledger), snapshot.rules.lanes_by_fleet
     return anchor.fleet if anchor is not None and anchor.fleet in fleets else next(iter(fleets))
-
-
-def first_baseline(lines: Sequence[AnyLine]) -> CalibrationLine | None:
-    """The first calibration that succeeded: the anchor that every audit measures against."""
-    return next((line for line in lines if isinstance(line, CalibrationLine) and line.ok), None)
-
-
-def merged_since_anchor(lines: Sequence[AnyLine]) -> list[VerdictLine]:
-    """The verdicts whose gains the branch claims to contain, in the order of their merges."""
-    merged = [
-        line.experiment for line in lines if isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
-    ]
-    latest = {line.experiment: line for line in kept(lines)}
-    return [latest[number] for number in merged if number in latest]
-
-
-def audit_due(lines: Sequence[AnyLine]) -> bool:
-    """Whether ten merges have happened since the last audit that measured something, or was given up."""
-    merges = failures = 0
-    for line in reversed(lines):
-        if isinstance(line, AuditLine):
-            failures += 1
-            if line.measured is not None or failures >= AUDIT_TRIES:
-                break
-        merges += isinstance(line, OutcomeLine) and line.outcome is Outcome.MERGED
-    return merges >= AUDIT_EVERY
 
 
 SETTING_UP = 1800.0

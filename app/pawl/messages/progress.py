@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean
 
+from pawl.core.auditing import first_baseline, merged_since_anchor
 from pawl.core.config import SELECT
 from pawl.core.config_parts import Metric
 from pawl.core.ledger import AnyLine, AuditLine, Outcome, OutcomeLine, VerdictLine
-from pawl.core.planning import first_baseline, merged_since_anchor
 from pawl.messages.figures import number
 from pawl.messages.quoting import Safe
 
