@@ -140,11 +140,16 @@ class Gate:
             return [ACCEPTED if fresh else SEEN for fresh in self._receive(deliveries)]
         except DatabaseUnusable as error:
             for each in deliveries:
-                log.error("a delivery could not be noted", **_named(each), why=str(error))
+                log.error(
+                    "a delivery could not be noted",
+                    github_event=each.event,
+                    delivery=each.guid,
+                    why=str(error),
+                )
             return [UNAVAILABLE] * len(deliveries)
         except Exception:
             for each in deliveries:
-                log.exception("a delivery could not be taken", **_named(each))
+                log.exception("a delivery could not be taken", github_event=each.event, delivery=each.guid)
             return [FAULT] * len(deliveries)
 
     def _mistake(self, source: str) -> Answer:
@@ -158,11 +163,6 @@ def signed(secret: str, body: bytes, signature: str) -> bool:
     """Whether a signature header is the HMAC-SHA256 of the body under the secret; compared in constant time."""
     wanted = "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
     return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", errors="replace"))
-
-
-def _named(delivery: Delivered) -> dict[str, str]:
-    """What a log calls it."""
-    return {"github_event": delivery.event, "delivery": delivery.guid}
 
 
 def _later(wait: float) -> Answer:
