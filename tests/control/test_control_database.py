@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from full_disk import full_disk
 from pawl.control.database import KEEP_DELIVERIES, MAX_BLOB, Arrival, Database
+from pawl.control.errors import DatabaseUnusable
 from pawl.control.presses import Press
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,6 +132,25 @@ def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     folder.rmdir()
     assert not database.ready()
     database.close()
+
+
+def test_a_database_on_a_full_disk_is_not_ready_until_there_is_space(database: Database) -> None:
+    """It was, since it can still be read: whoever watches the server was told that all is well."""
+    with full_disk(database):
+        with pytest.raises(DatabaseUnusable, match="full"):
+            _receive(database, "one")
+        assert not database.ready()
+    assert database.ready()
+    assert _receive(database, "one")
+
+
+def test_a_full_disk_that_only_the_cache_has_met_is_told_too(database: Database) -> None:
+    with full_disk(database):
+        with pytest.raises(OperationalError, match="full"):
+            database.blobs("us/loop").put("a" * 40, b"x" * 10_000)
+        assert not database.ready()
+    database.blobs("us/loop").put("a" * 40, b"x" * 10_000)
+    assert database.ready()
 
 
 def test_memory_will_do_for_a_try() -> None:

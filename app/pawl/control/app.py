@@ -219,7 +219,8 @@ class PawlApp:
     def _see_to(self, key: str) -> float | None:
         if key == INSTALLATIONS:
             self._find_repositories()
-            ask_again(self.github, self._clock(), self.figures)
+            if self.database.ready():  # or it would be lost again, and is asked for a few times only
+                ask_again(self.github, self._clock(), self.figures)
             return None
         with self._guard:
             loops = self._repositories.get(key)

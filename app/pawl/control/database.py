@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, create_engine, delete, event, insert, select
+from sqlalchemy import Connection, Dialect, Engine, create_engine, delete, event, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -37,6 +37,13 @@ class Arrival:
     """A button that it tells of."""
 
 
+_LARGEST = {
+    "guid": "=" * 64, "event": "=" * 64, "action": "=" * 64, "repository": "=" * 200,
+    "received_at": datetime.min.replace(tzinfo=UTC),
+}  # fmt: skip
+"""No delivery, but as large as any: where it can be noted, one can."""
+
+
 class Database:
     """The inbox and the cache behind one SQLAlchemy address, brought to the newest form first.
 
@@ -47,6 +54,8 @@ class Database:
     def __init__(self, address: str) -> None:
         self._engine: Engine = create_engine(address)
         self._writing = threading.Lock()
+        self._refuses = False
+        """Whether something could not be written, and no delivery has been noted since: its disk may be full."""
         self._delivery, self._pressed = (_Row(table, self._engine.dialect) for table in (Delivery, Pressed))
         self._driver: Any = self._engine.dialect.loaded_dbapi
         if address.startswith("sqlite"):
@@ -68,7 +77,10 @@ class Database:
                 fresh = [self._note(cursor, each, now) for each in arrivals]
                 connection.commit()
         except (self._driver.Error, SQLAlchemyError) as error:
+            self._refuses = True
             raise DatabaseUnusable(error) from error
+        if any(fresh):
+            self._refuses = False
         return fresh
 
     def _note(self, cursor: Any, arrival: Arrival, now: datetime) -> bool:
@@ -94,17 +106,17 @@ class Database:
     def forget_presses(self, presses: Iterable[Press]) -> None:
         """These have been seen to."""
         answered = [press.id for press in presses]
-        with self._writing, self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(delete(Pressed).where(Pressed.id.in_(answered)))
 
     def forget_deliveries(self, now: datetime) -> None:
         """Drop the ids of deliveries that can no longer come again."""
-        with self._writing, self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(delete(Delivery).where(Delivery.received_at < now - KEEP_DELIVERIES))
 
     def forget_others(self, repositories: Collection[str]) -> None:
         """Drop the rows of every repository but these: the App left the others, or they have other names now."""
-        with self._writing, self._engine.begin() as connection:
+        with self._write() as connection:
             for table in (Blob, Delivery, Pressed):
                 known = connection.execute(select(table.repository).distinct()).scalars()
                 for name in set(known) - {*repositories, ""}:
@@ -117,14 +129,19 @@ class Database:
             for sha, data in objects.items()
             if len(data) <= MAX_BLOB
         ]
-        with self._writing, self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(delete(Blob).where(Blob.repository == repository))
             if rows:
                 connection.execute(insert(Blob), rows)
 
     def ready(self) -> bool:
-        """Whether the database answers, and is one."""
+        """Whether the database answers, is one, and takes what is written to it: tried where it refused the last time."""
         try:
+            if self._refuses:
+                with self._write() as connection:
+                    connection.execute(insert(Delivery).values(_LARGEST))
+                    connection.execute(delete(Delivery).where(Delivery.guid == _LARGEST["guid"]))
+                self._refuses = False
             with self._engine.connect() as connection:
                 connection.execute(select(Delivery.guid).limit(1))
         except SQLAlchemyError:
@@ -133,11 +150,24 @@ class Database:
 
     def blobs(self, repository: str) -> BlobCache:
         """The cache of one repository's objects; no other repository's can be read through it."""
-        return BlobCache(self._engine, self._writing, repository)
+        return BlobCache(self._engine, self._write, repository)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        """A transaction, of which there is one at a time."""
+        with self._writing:
+            try:
+                with self._engine.begin() as connection:
+                    yield connection
+            except IntegrityError:
+                raise
+            except SQLAlchemyError:
+                self._refuses = True
+                raise
 
 
 class _Row:
@@ -166,8 +196,10 @@ class _Row:
 class BlobCache:
     """Objects of one repository by their git names."""
 
-    def __init__(self, engine: Engine, writing: threading.Lock, repository: str) -> None:
-        self._engine, self._writing, self._repository = engine, writing, repository
+    def __init__(
+        self, engine: Engine, write: Callable[[], AbstractContextManager[Connection]], repository: str
+    ) -> None:
+        self._engine, self._write, self._repository = engine, write, repository
 
     def get(self, sha: str) -> bytes | None:
         """The object, if it is cached."""
@@ -179,12 +211,8 @@ class BlobCache:
         """Cache an object; a large one is not."""
         if len(data) > MAX_BLOB:
             return
-        with self._writing:
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(Blob).values(repository=self._repository, sha=sha, data=data))
-            except IntegrityError:
-                return
+        with suppress(IntegrityError), self._write() as connection:  # somebody was faster
+            connection.execute(insert(Blob).values(repository=self._repository, sha=sha, data=data))
 
 
 def _migrate_sqlite(address: str) -> None:

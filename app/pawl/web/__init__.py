@@ -44,7 +44,7 @@ def create_app(gate: Gate, inside: Inside) -> Flask:
             return _answer(HTTPStatus.OK, "ready")
         return _answer(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "the database does not answer, or the App is not known to GitHub yet",
+            "the database does not answer, or takes nothing new, or the App is not known to GitHub yet",
         )
 
     @app.get("/metrics")
