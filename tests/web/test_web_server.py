@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -218,6 +219,27 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(house: House) -> 
     """Waitress would write a gigabyte to disk for anybody."""
     head = f"POST /webhooks HTTP/1.1\r\nHost: pawl\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
     assert asked(house, head.encode())[0] == 413
+
+
+def test_connections_that_say_nothing_keep_no_delivery_out(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waitress left them alone for two minutes, and took no other meanwhile."""
+    monkeypatch.setattr("pawl.commands.server.CONNECTIONS", 10)
+    house = House(kind)
+    house.server.start()
+    with ExitStack() as held:
+        held.callback(house.server.stop)
+        asking = held.enter_context(house.connect())
+        asking.sendall(b"GET /metrics HTTP/1.1\r\nHost: pawl\r\n\r\n")
+        assert house.inside.wait(SOON)
+        silent = [held.enter_context(house.connect()) for _ in range(30)]
+        for line in silent[:15]:
+            line.sendall(b"POST /webhooks HTTP/1.1\r\n")
+        for number in range(30):
+            assert asked(house, delivery(f"d{number}"))[0] == 202
+        house.go_on.set()  # the oldest of all, but not silent: it waits for its answer
+        assert read(held.enter_context(asking.makefile("rb")))[0] == 200
 
 
 def test_what_is_asked_when_it_stops_is_answered(kind: str) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 
 from granian import _granian
 from granian.constants import HTTPModes
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from pawl.commands.server import CONNECTIONS, listen
 
 SECONDS_TO_START, SECONDS_TO_STOP = 10, 5
+SECONDS_OF_SILENCE = 5
+"""After which a connection that has sent no request's head is closed: GitHub waits ten for an answer."""
 
 
 class GranianServer:
@@ -75,7 +78,7 @@ class GranianServer:
     async def _serve(self) -> None:
         self._server = _Embedded(
             self._application, http=HTTPModes.http1, websockets=False, log_enabled=False, backlog=CONNECTIONS,
-            backpressure=CONNECTIONS,
+            backpressure=CONNECTIONS, http1_settings=HTTP1Settings(header_read_timeout=SECONDS_OF_SILENCE * 1000),
         )  # fmt: skip
         self._server.workers_kill_timeout = SECONDS_TO_STOP
         self._server.listening = self._listening

@@ -25,7 +25,9 @@ from pawl.web.webhooks import headers, shown
 
 THREADS = 8
 CONNECTIONS = 500
-"""Connections at once. Waitress' own hundred are taken by a hundred that say nothing."""
+"""Connections at once, before one that says nothing has to go for one that comes."""
+BESIDE = 4
+"""What waitress counts beside them: the socket that listens, what wakes its thread, one that comes and one that goes."""
 
 
 _FOLDED = re.compile(rb"\n[ \t]")
@@ -59,7 +61,7 @@ class WebServer:
         listening = listen(host, port)
         adjustments = Adjustments(
             ident="pawl",
-            connection_limit=CONNECTIONS,
+            connection_limit=CONNECTIONS + BESIDE,
             asyncore_use_poll=True,  # select() knows no more than 1024 files
             # Refused from there on, before it is written to disk, whoever sends it.
             max_request_body_size=MAX_BODY + 1,
@@ -202,6 +204,15 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
     task_dispatcher: _Dispatcher
+
+    def handle_accept(self) -> None:
+        """Take a connection. Where there are too many, the one that has been silent for longest goes for it."""
+        here = [channel for channel in self.active_channels.values() if not channel.will_close]
+        silent = [channel for channel in here if not channel.requests]  # what is being answered stays
+        if len(here) >= CONNECTIONS and silent:
+            # In the next round: in this one its number would be the new one's, which would be taken for it.
+            min(silent, key=lambda channel: channel.last_activity).will_close = True
+        super().handle_accept()
 
     def pull_trigger(self) -> None:
         """Wake the thread that reads, unless it is the one that asks."""
