@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults_kit import BETTER, LOOP, NAME, PERSON, SOURCE, FailingWrites, World, config, faulty_world
+from faults_kit import BETTER, LOOP, NAME, PERSON, SOURCE, WORSE, FailingWrites, World, config, faulty_world
 
 from contract.validator import Contract
 from pawl.core.ledger import (
@@ -235,6 +235,26 @@ def test_a_pull_request_that_a_person_merges_is_overridden(single: World) -> Non
     during(single, "1.1", lambda: single.api("PUT", f"/pulls/{single.pull(1)['number']}/merge", {}))
     assert single.settle().once().outcomes()[1] in ("merged", "overridden")
     assert single.aim("main") == BETTER
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_merge_that_github_notices_late_keeps_its_branch_until_then(tmp_path: Path, restarts: bool) -> None:
+    """The next round deleted the branch a quarter of a second after the merge, as another emulator of GitHub showed.
+
+    GitHub closes an open pull request without a branch unmerged, and it takes a moment to see that it is merged.
+    """
+    with faulty_world(tmp_path, {1: BETTER, 2: WORSE}) as world:
+        world.hub.faults.late_merges = True
+        world.settle()
+        assert world.outcomes() == {1: "merged", 2: "superseded"}, "both change one line"
+        assert world.pull(1)["state"] == "open"
+        world.hub.pulls.notice(world.hub.repository(NAME), world.hub.bot)
+        if restarts:
+            world.kill()
+        world.app.workers.wake_all()
+        world.settle()
+        assert world.pull(1)["pull"]["merged_at"]
+        world.once()
 
 
 def test_a_paused_loop_waits_for_its_label_to_go(world: World) -> None:

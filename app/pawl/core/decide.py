@@ -16,6 +16,7 @@ from pawl.core.actions import (
     Answer,
     Append,
     CancelJob,
+    DeleteBranch,
     EnsureTracking,
     FinishCalibration,
     FinishOpening,
@@ -101,6 +102,8 @@ class _Decision(Dispatching):
         yield from self._marked()
         for number in set(self.snapshot.unopened) - set(self.snapshot.proposing):
             yield FinishOpening(number)
+        for number in self.snapshot.leftovers:
+            yield DeleteBranch(number)
         yield from self._propose()
         yield UpdateTracking(tuple(self._notices()))
 

@@ -234,7 +234,7 @@ class Moves:
                 return
             self._measured(experiment, "the pull request was closed before the measurement ended")
         outcome = Outcome(self.states[experiment.number].value)
-        if experiment.branch_exists:
+        if experiment.branch_exists and not experiment.unnoticed:
             self.now.append(DeleteBranch(experiment.number))
         ended: OutcomeLine = self.draft.add(
             OutcomeLine,

@@ -107,6 +107,8 @@ class Experiment:
     attempt: Attempt | None = None
     checks: tuple[Check, ...] = ()
     branch_exists: bool = True
+    unnoticed: bool = False
+    """Whether it is merged, and GitHub has not noticed yet: without its branch it would be closed unmerged."""
     hypothesis: str = ""
     proposer: str = ""
     predicted: float | None = None
@@ -185,6 +187,8 @@ class Snapshot:
     """The largest experiment number in use anywhere."""
     unopened: tuple[int, ...] = ()
     """Experiments whose branch holds their edit, but of which there is no pull request."""
+    leftovers: tuple[int, ...] = ()
+    """Merged experiments whose branch is there still, though the ledger has their outcome."""
     proposing: tuple[int, ...] = ()
     """Numbers of the proposals that are being made now, or wait to be opened."""
     proposer_rests: str = ""

@@ -104,10 +104,12 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
     view.refs.put_branch(replace(branch, sha=tip))
     seen = Pull.read(view.client.get(f"pulls/{pull.number}"))
     login = view.client.identity.login
-    view.pulls.put(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
     if seen.merged:
-        # Before GitHub has noticed the merge, a deleted branch would close the pull request unmerged.
+        view.pulls.put(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
         delete_branch(view, snapshot.loop, action.experiment)
+    else:
+        # GitHub has not noticed yet, and a deleted branch would close the pull request unmerged.
+        view.pulls.put(replace(seen, ended_by=login))
     return True
 
 

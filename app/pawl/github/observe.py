@@ -13,7 +13,7 @@ from pawl.core.snapshot import Base, Snapshot, Tracking
 from pawl.github.errors import NotFound, Unobservable
 from pawl.github.facts import Issue
 from pawl.github.look import Look
-from pawl.github.observe_experiments import experiments_of
+from pawl.github.observe_experiments import experiments_of, leftovers
 from pawl.github.observe_jobs import calibrating, late, orphans
 from pawl.github.observe_numbers import last_number, unopened
 from pawl.github.tracking import tracking_issue
@@ -61,6 +61,7 @@ def _snapshot(look: Look) -> Snapshot:
         public=view.home().public,
         last_number=last,
         unopened=tuple(unopened(look, last)),
+        leftovers=tuple(leftovers(look)),
     )
     if issue is None or brakes(seen)[Brake.PAUSED] == brakes_told(look.lines)[Brake.PAUSED]:
         return seen

@@ -17,11 +17,11 @@ from pawl.messages.commits import SKIP, EditNotes, read_edit_commit
 
 def experiments_of(look: Look) -> Iterator[Experiment]:
     """Every experiment that is not over, by number."""
-    concluded = {line.experiment for line in look.lines if isinstance(line, OutcomeLine)}
+    over = _over(look)
     by_number: dict[int, Pull] = {}
     for _, pull in sorted(look.view.pulls.known().items()):
         number = look.number_of(pull.branch)
-        if number is None or number in concluded:
+        if number is None or number in over:
             continue
         if number not in by_number or pull.open or not by_number[number].open:
             by_number[number] = pull
@@ -29,8 +29,22 @@ def experiments_of(look: Look) -> Iterator[Experiment]:
         yield _experiment(look, number, pull)
 
 
+def leftovers(look: Look) -> Iterator[int]:
+    """Merged experiments that are over, and whose branch is there still. Where somebody works on, it has moved."""
+    over, own = _over(look), look.view.refs.own()
+    for pull in look.view.pulls.known().values():
+        number = look.number_of(pull.branch)
+        if number in over and pull.merged and own.get(pull.branch) == pull.head:
+            yield number
+
+
+def _over(look: Look) -> set[int]:
+    return {line.experiment for line in look.lines if isinstance(line, OutcomeLine)}
+
+
 def _experiment(look: Look, number: int, pull: Pull) -> Experiment:
-    if pull.open and pull.head == look.tip().sha:
+    unnoticed = pull.open and pull.head == look.tip().sha
+    if unnoticed:
         # The branch was moved to its head: GitHub takes a moment to notice that this merged it.
         pull = replace(pull, open=False, merged=True, merge_commit=pull.head)
     objects, path = look.view.objects, look.rules.edit
@@ -61,6 +75,7 @@ def _experiment(look: Look, number: int, pull: Pull) -> Experiment:
         attempt=_attempt(look, number, pull.head),
         checks=tuple(_checks(look, pull.head)) if final and pull.open else (),
         branch_exists=experiment_branch(look.loop, number) in look.view.refs.own(),
+        unnoticed=unnoticed,
         hypothesis=notes.hypothesis,
         proposer=notes.proposer,
         predicted=notes.predicted,

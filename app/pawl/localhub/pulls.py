@@ -212,8 +212,17 @@ class Pulls:
             elif pull["base_ref"] == branch:
                 if sha is None:
                     self.set_state(repo, issue, "closed", actor)
-                elif git.is_ancestor(pull["head_sha"], sha):
+                elif git.is_ancestor(pull["head_sha"], sha) and not self.hub.faults.late_merges:
                     self._merged(repo, issue, sha, actor)
+
+    def notice(self, repo: Fact, actor: str) -> None:
+        """See at last which open pull requests are merged, since their base has their head."""
+        with self.hub.store.transaction():
+            for issue in self.hub.store.all("issue", repo["id"]):
+                if issue["pull"] and issue["state"] == "open":
+                    tip = self.base_tip(repo, issue)
+                    if self.hub.git(repo).is_ancestor(issue["pull"]["head_sha"], tip):
+                        self._merged(repo, issue, issue["pull"]["head_sha"], actor)
 
     def _merged(self, repo: Fact, issue: Fact, sha: str, actor: str) -> None:
         now = self.hub.now()
