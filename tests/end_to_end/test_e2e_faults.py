@@ -244,7 +244,7 @@ def test_a_merge_that_github_notices_late_keeps_its_branch_until_then(tmp_path: 
     GitHub closes an open pull request without a branch unmerged, and it takes a moment to see that it is merged.
     """
     with faulty_world(tmp_path, {1: BETTER, 2: WORSE}) as world:
-        world.hub.faults.late_merges = True
+        world.hub.faults.late_pulls = True
         world.settle()
         assert world.outcomes() == {1: "merged", 2: "superseded"}, "both change one line"
         assert world.pull(1)["state"] == "open"

@@ -104,12 +104,12 @@ def merge(view: RepositoryView, action: Merge, snapshot: Snapshot) -> bool:
     view.refs.put_branch(replace(branch, sha=tip))
     seen = Pull.read(view.client.get(f"pulls/{pull.number}"))
     login = view.client.identity.login
-    if seen.merged:
+    if seen.merged or tip != action.commit:  # GitHub itself has merged it
         view.pulls.put(replace(seen, open=False, merged=True, merge_commit=tip, ended_by=login))
         delete_branch(view, snapshot.loop, action.experiment)
     else:
-        # GitHub has not noticed yet, and a deleted branch would close the pull request unmerged.
-        view.pulls.put(replace(seen, ended_by=login))
+        # GitHub has not noticed yet, nor perhaps which head it has, and a deleted branch would close it unmerged.
+        view.pulls.put(replace(seen, head=action.commit, ended_by=login))
     return True
 
 

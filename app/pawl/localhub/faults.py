@@ -26,8 +26,8 @@ class Faults:
     _rules: list[_Rule] = field(default_factory=list)
     _dropped: dict[str, int] = field(default_factory=dict)
     _doubled: dict[str, int] = field(default_factory=dict)
-    late_merges: bool = False
-    """Whether GitHub takes its time to notice that a moved branch has merged a pull request; see `Pulls.notice`."""
+    late_pulls: bool = False
+    """Whether GitHub takes its time to notice what a moved branch means for pull requests; see `Pulls.notice`."""
     _reorder: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,7 +68,7 @@ class Faults:
             self._rules.clear()
             self._dropped.clear()
             self._doubled.clear()
-            self._reorder, self.late_merges = 0, False
+            self._reorder, self.late_pulls = 0, False
 
     def take(self, kind: str, method: str, path: str) -> int:
         """Run the actions of a moment (`before`, `after`); returns the status to answer with, or 0."""

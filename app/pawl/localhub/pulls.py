@@ -196,7 +196,7 @@ class Pulls:
         git = self.hub.git(repo)
         for issue in self.hub.store.all("issue", repo["id"]):
             pull = issue["pull"]
-            if not pull or issue["state"] != "open":
+            if not pull or issue["state"] != "open" or (self.hub.faults.late_pulls and sha is not None):
                 continue
             if pull["head_ref"] == branch and sha != pull["head_sha"]:
                 if sha is None:
@@ -212,17 +212,20 @@ class Pulls:
             elif pull["base_ref"] == branch:
                 if sha is None:
                     self.set_state(repo, issue, "closed", actor)
-                elif git.is_ancestor(pull["head_sha"], sha) and not self.hub.faults.late_merges:
+                elif git.is_ancestor(pull["head_sha"], sha):
                     self._merged(repo, issue, sha, actor)
 
     def notice(self, repo: Fact, actor: str) -> None:
-        """See at last which open pull requests are merged, since their base has their head."""
+        """See at last where the heads of open pull requests are, and which of them are merged."""
+        self.hub.faults.late_pulls = False
         with self.hub.store.transaction():
             for issue in self.hub.store.all("issue", repo["id"]):
-                if issue["pull"] and issue["state"] == "open":
+                pull = issue["pull"]
+                if pull and issue["state"] == "open":
+                    pull["head_sha"] = self.hub.store.ref(repo["id"], f"refs/heads/{pull['head_ref']}")
                     tip = self.base_tip(repo, issue)
-                    if self.hub.git(repo).is_ancestor(issue["pull"]["head_sha"], tip):
-                        self._merged(repo, issue, issue["pull"]["head_sha"], actor)
+                    if self.hub.git(repo).is_ancestor(pull["head_sha"], tip):
+                        self._merged(repo, issue, tip, actor)
 
     def _merged(self, repo: Fact, issue: Fact, sha: str, actor: str) -> None:
         now = self.hub.now()
