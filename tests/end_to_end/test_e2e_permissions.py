@@ -11,6 +11,7 @@ import structlog
 from faults_kit import LOOP, NAME, World, config, faulty_world
 from structlog.testing import capture_logs
 
+from pawl.core.measurement import Request
 from pawl.github.grants import DISPENSABLE, OPTIONAL, PERMISSIONS
 from pawl.messages.permissions import TITLE
 
@@ -95,6 +96,62 @@ def test_a_level_that_is_lowered_while_no_webhook_tells_is_found(world: World, n
     world.hub.installations.grant(NAME, PERMISSIONS)
     world.app.workers.wake_all()
     assert world.settle().outcomes() == RESULT
+    world.once()
+
+
+@pytest.mark.parametrize("name", ["contents", "pull_requests"])
+@pytest.mark.parametrize("level", ["none", "read"])
+def test_a_permission_that_is_taken_away_right_before_the_merge_is_what_is_told(
+    world: World, name: str, level: str
+) -> None:
+    """Not that GitHub's rules keep the keep out: nobody would look for the permission then."""
+    lacking = without(name) if level == "none" else without(**{name: level})
+    world.webhooks = lambda waiting: [item for item in waiting if item["event"] != "installation"]
+    world.hub.faults.on_request(
+        "PATCH", r"git/refs/heads/main$", lambda: world.hub.installations.grant(NAME, lacking)
+    )
+    world.settle()
+    world.app.workers.wake_all()
+    world.settle()
+    if name == "contents":  # the other one is not needed any more by the time that it is missed
+        assert world.outcomes() != RESULT
+    assert said(world) == ["issue Pawl: aim"]
+    world.hub.installations.grant(NAME, PERMISSIONS)
+    world.app.workers.wake_all()
+    assert world.settle().outcomes() == RESULT
+    assert "GitHub refused" not in "".join(world.comments(world.pull(2)["number"]))
+    world.once()
+
+
+def test_commit_statuses_that_may_no_longer_be_read_are_left_out_from_then_on(world: World) -> None:
+    world.webhooks = lambda waiting: [item for item in waiting if item["event"] != "installation"]
+    world.turn()
+    world.turn()
+    world.hub.installations.grant(NAME, without("statuses"))
+    world.settle()
+    world.app.workers.wake_all()
+    assert world.settle().outcomes() == RESULT
+    assert "does not grant statuses (read)" in world.tracking()["body"]
+    world.once()
+
+
+def test_a_candidate_with_a_workflow_is_no_edit_whoever_asks_for_it(world: World) -> None:
+    """The App has no permission `workflows`: GitHub would refuse the merge, and Pawl says why before that."""
+    branch = f"pawl/{LOOP}/2"
+
+    def sneak(request: Request) -> None:
+        if world.tip(branch) == request.candidate:
+            world.running = lambda request: None
+            world.force(branch, request.candidate, ".github/workflows/pawl.yml", "on: push\n")
+            world.api("POST", f"/issues/{world.pull(2)['number']}/comments", {"body": "/pawl merge"})
+
+    world.running = sneak
+    world.settle()
+    assert world.outcomes() == {1: "closed", 2: "closed"}
+    told = "".join(world.comments(world.pull(2)["number"]))
+    assert "its head is no edit of the one file" in told
+    assert ".github/workflows/pawl.yml" in told
+    assert "violation" in world.verdicts()[2], "beside what the head before it was measured to be"
     world.once()
 
 
