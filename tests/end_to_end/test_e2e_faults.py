@@ -33,6 +33,7 @@ from pawl.core.planning import longest_seconds
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL
 from pawl.core.verifying import verify
 from pawl.github.grants import PERMISSIONS
+from pawl.github.names import experiment_branch
 from pawl.localhub.faults import Faults
 from pawl.messages.scaffold import workflow
 
@@ -255,6 +256,23 @@ def test_a_merge_that_github_notices_late_keeps_its_branch_until_then(tmp_path: 
         world.settle()
         assert world.pull(1)["pull"]["merged_at"]
         world.once()
+
+
+def test_a_final_commit_that_github_shows_late_is_made_once(tmp_path: Path) -> None:
+    """It takes a moment until a pull request has its branch's new head. Each round made another commit meanwhile."""
+    rules = config(1).replace("merge: auto", "merge: review")
+    with faulty_world(tmp_path, {1: BETTER}, rules) as world:
+        world.hub.faults.late_pulls = True
+        world.settle()
+        final = world.tip(experiment_branch(LOOP, 1))
+        assert world.pull(1)["pull"]["head_sha"] != final
+        for _ in range(3):
+            world.app.workers.wake_all()
+            world.settle()
+        assert world.tip(experiment_branch(LOOP, 1)) == final
+        world.hub.pulls.notice(world.hub.repository(NAME), world.hub.bot)
+        world.api("PUT", f"/pulls/{world.pull(1)['number']}/merge", {"merge_method": "rebase"})
+        assert world.settle().once().outcomes() == {1: "merged"}
 
 
 def test_a_paused_loop_waits_for_its_label_to_go(world: World) -> None:

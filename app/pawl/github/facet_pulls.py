@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pawl.github.client import Repository
+from pawl.github.facet_refs import Refs
 from pawl.github.facets import Facets, with_item
 from pawl.github.facts import Invitation, Pull
 from pawl.github.names import ONBOARDING_BRANCH, is_experiment
@@ -15,8 +17,8 @@ from pawl.github.requester import PAGE
 class Pulls:
     """The pull requests of one repository."""
 
-    def __init__(self, facets: Facets, client: Repository) -> None:
-        self._facets, self._client = facets, client
+    def __init__(self, facets: Facets, client: Repository, refs: Refs) -> None:
+        self._facets, self._client, self._refs = facets, client, refs
         self._old: dict[int, Pull] = {}
 
     def known(self) -> Mapping[int, Pull]:
@@ -33,9 +35,24 @@ class Pulls:
             pulls = {pull.number: pull for pull in map(Pull.read, opened)}
         pulls |= {pull.number: pull for pull in recent}
         self._old = pulls
-        return {
-            number: pull for number, pull in pulls.items() if pull.own and pull.branch.startswith("pawl/")
-        }
+        own = {n: pull for n, pull in pulls.items() if pull.own and pull.branch.startswith("pawl/")}
+        return own | self._moved(own)
+
+    def _moved(self, pulls: Mapping[int, Pull]) -> dict[int, Pull]:
+        """Open pull requests that GitHub has not told yet where their branch is: it takes a moment to."""
+
+        def moved() -> dict[int, Pull]:
+            tips = self._refs.own()
+            return {
+                number: replace(pull, head=tips[pull.branch])
+                for number, pull in pulls.items()
+                if pull.open and tips.get(pull.branch, pull.head) != pull.head
+            }
+
+        if not moved():
+            return {}
+        self._refs.forget_own()  # or it is the branches that were read before
+        return moved()
 
     def guests(self) -> tuple[Pull, ...]:
         """Open pull requests that are no experiments: people's, other bots', and the one that offers Pawl itself."""

@@ -67,6 +67,10 @@ class Refs:
         """Branches below ``pawl/`` by name, with their tips."""
         return self._facets.once("refs", "own", lambda: self._matching("heads/pawl/", PREFIX))
 
+    def forget_own(self) -> None:
+        """Read branches below ``pawl/`` again."""
+        self._facets.drop("refs", "own")
+
     def stop(self) -> bool:
         """Whether the ref ``refs/pawl/stop`` is there."""
         return self._facets.once("refs", "stop", lambda: "stop" in self._matching("pawl/stop", "refs/pawl/"))

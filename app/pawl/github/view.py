@@ -39,7 +39,7 @@ class RepositoryView(Facets):
         self.client = client
         self.objects = Objects(client, store)
         self.refs = Refs(self, client, self.objects)
-        self.pulls = Pulls(self, client)
+        self.pulls = Pulls(self, client, self.refs)
         self.people = People(self, client)
         self.jobs = Jobs(self, client, self.default_branch, ended or {})
         self.checks = Checks(self, client)
