@@ -250,6 +250,18 @@ def test_what_a_measuring_job_forged_or_lost_is_not_reported(
     assert steps.repository.comments() == []
 
 
+@pytest.mark.parametrize("first", ["docs/program.md", "a\\b.txt", "a\tb.txt", "a b/ü.bin"])
+def test_any_repository_can_be_compared_whatever_its_files_are_called(steps: Steps, first: str) -> None:
+    """Rules name an editable file, and a comparison has none: one that both versions have stands for it. Where the first of
+    them was a `program.md`, every pull request failed with `the input metric cannot be used`."""
+    steps.repository.hub.push_files(NAME, {first: "hello\n"}, "Add a file")
+    steps.repository.pull("faster", {"service.py": "COST = 0.5\n"})
+    job, code = steps.compare()
+    assert code == 0
+    assert steps.report(job, steps.hand_in(job)) == 0
+    assert "## ✅ Better: `seconds`" in steps.repository.comments()[0]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -75,6 +75,15 @@ def checked(
     return code, found["findings"], found["cost"]
 
 
+def test_what_python_cannot_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = LOOP.replace("train.py", "heat.c")
+    path = clone(
+        tmp_path / "r", {".github/pawl.yml": rules, "loop/heat.c": "int main;", "loop/train.py": None}
+    )
+    said = [item["message"] for item in checked(path, capsys)[1] if item["level"] == "warning"]
+    assert ["without run.command a run is `python heat.c`" in words for words in said] == [True]
+
+
 def test_runners_that_could_take_no_job_are_told(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,20 @@ def test_code_that_speaks_of_cuda_gets_a_gpu(tmp_path: Path) -> None:
     assert parse_config((tmp_path / CONFIG_PATH).read_text()).loops["train"].run.gpus == 1
 
 
+@pytest.mark.parametrize(("code", "gpus"), [("int main;", 0), ("#include <cuda.h>", 1)])
+def test_a_file_that_python_cannot_run_gets_a_command_to_fill_in(
+    tmp_path: Path, code: str, gpus: int
+) -> None:
+    """A C program was started as `python heat.c`, and the first that its owner heard of it was a SyntaxError."""
+    (repository(tmp_path) / "my model" / "heat.c").write_text(code)
+    init(tmp_path, wishes(edit="my model/heat.c"))
+    text = (tmp_path / CONFIG_PATH).read_text()
+    loop = parse_config(text).loops["heat"]
+    assert (loop.command, loop.run.gpus) == ("sh run.sh", gpus)
+    assert "# Lines that end in FILL IN" in text
+    assert "# builds and runs it and prints `loss: 0.42` last; FILL IN" in text
+
+
 def test_packages_that_a_repository_asks_for_are_offered_as_setup(tmp_path: Path) -> None:
     """A run had none of them on a runner, and nothing in the file said where they would come from."""
     (repository(tmp_path) / "requirements.txt").write_text("numpy\n")

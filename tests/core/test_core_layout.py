@@ -80,6 +80,22 @@ def test_the_nearest_requirements_above_the_editable_file_are_found(
     assert (layout.setup, layout.inputs) == (setup, inputs)
 
 
+@pytest.mark.parametrize(
+    ("edit", "loop"),
+    [
+        ("a/fast_parse/__init__.py", "fast-parse"),
+        ("solver/main.c", "solver"),
+        ("main.py", "loop"),
+        ("src/main/ledger.py", "loop"),
+        ("My.Heat-Sim.c", "my-heat-sim"),
+        ("x/" + "long_" * 12 + ".py", "long-" * 7 + "long"),
+    ],
+)
+def test_a_loop_is_named_after_what_can_name_it(edit: str, loop: str) -> None:
+    """`main.c` was refused as a reserved name that nobody had chosen, and `__init__.py` made a loop `init`."""
+    assert find(Files({edit: ""}), Wishes(edit=edit), "main").loop == loop
+
+
 def test_where_nothing_is_found_examples_stand_in_their_place() -> None:
     layout = with_examples(find(Files({"README.md": ""}), Wishes(), "main"))
     assert (layout.edit, layout.metric, layout.goal) == ("train.py", "val_loss", "minimize")

@@ -47,7 +47,9 @@ def report(step: ActionStep) -> int:
         try:
             request, record = fetch_comparison(client, step.run)
         except BadRecord as bad:
-            raise Trouble(f"there is nothing to report: {bad}") from None
+            raise Trouble(
+                f"there is nothing to report: {bad}. The log of the measuring job says why"
+            ) from None
         _must_be_of(request, step, pull)
         compared = concluded(request, record)
         body = comparison_comment(request, record, compared)

@@ -145,17 +145,25 @@ def _rules(
 
 def _given_rules(step: ActionStep, metric: str, both: list[str], protected: tuple[str, ...]) -> Loop:
     # Rules name one editable file. Here both versions are whole trees, and any file that they share will stand for it.
-    shared = next((path for path in both if not matches(path, (*ALWAYS, *protected))), None)
+    shared = next(
+        (path for path in both if _can_stand(path) and not matches(path, (*ALWAYS, *protected))), None
+    )
     if shared is None:
         raise Trouble("the two versions share no file that is not protected, so there is nothing to compare")
     entry: dict[str, Any] = {
         "edit": shared,
+        "program": CONFIG_PATH,  # nobody reads one here, and by default a `program.md` could not be the editable file
         "metric": {"name": metric, "goal": step.given("goal")},
         "run": {"command": step.given("run"), "cwd": "."},
     }
     if budget := step.given("budget"):
         entry["budget"] = budget
     return _validated(entry)
+
+
+def _can_stand(path: str) -> bool:
+    """Whether rules can name a path: those with a backslash or a control character they refuse."""
+    return path.isprintable() and "\\" not in path
 
 
 def _validated(entry: Mapping[str, Any]) -> Loop:

@@ -24,7 +24,6 @@ from pawl.control.library import library_of
 from pawl.control.loops import Looked, RepositoryLoops
 from pawl.control.signing_in import SignedIn, sign_in
 from pawl.control.thinking import Thinker
-from pawl.core.actions import Action, UpdateTracking
 from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import ConfigError
 from pawl.core.digest import sha256
@@ -32,6 +31,7 @@ from pawl.github.act import Actor
 from pawl.github.artifacts import PROPOSAL_LIMIT
 from pawl.github.errors import GitHubError, Unobservable
 from pawl.github.view import RepositoryView
+from pawl.messages.steps import action_words
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
@@ -205,22 +205,10 @@ def no_loops(repository: str) -> str:
 def told(looked: Looked, dry_run: bool = False) -> list[str]:
     """A loop's look in lines."""
     lines = [f"{looked.loop}: {looked.problem}"] if looked.problem else []
-    lines += [f"{looked.loop}: {'would ' if dry_run else ''}{describe(action)}" for action in looked.actions]
+    lines += [
+        f"{looked.loop}: {'would ' if dry_run else ''}{action_words(action)}" for action in looked.actions
+    ]
     return lines or [f"{looked.loop}: nothing to do"]
-
-
-def describe(action: Action) -> str:
-    """An action in one line: its name and what it is about."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(action).__name__).lower()
-    if isinstance(action, UpdateTracking):
-        return words + (f" ({'; '.join(action.notices)})" if action.notices else "")
-    values = {item.name: getattr(action, item.name) for item in dataclasses.fields(action)}
-    about = [f"#{values[key]}" for key in ("experiment", "number") if key in values]
-    if "request" in values:
-        about.append(f"{values['request'].purpose} {values['request'].key}")
-    if "lines" in values:
-        about.append(", ".join(line.key for line in values["lines"]))
-    return " ".join([words, *about])
 
 
 def _as_json(looked: Looked, dry_run: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from pawl.core.config_values import METRIC_NAME
+from pawl.core.config_values import METRIC_NAME, RESERVED_NAMES
 
 AUTORESEARCH = frozenset({"prepare.py", "train.py", "program.md"})
 """The files of karpathy/autoresearch."""
@@ -18,6 +18,8 @@ AUTOAGENT = frozenset({"agent.py", "program.md", "Dockerfile.base"})
 """The files of kevinrgu/autoagent: one agent, measured on Harbor's tasks."""
 CACHE = "~/.cache/autoresearch"
 """Where autoresearch's prepare.py puts its data."""
+PYTHON = frozenset({".py", ""})
+"""Endings of what `python` may run; whatever has another one needs a command of its own."""
 
 _TRAIN = re.compile(r"train(?:ing)?(?:_[a-z0-9_]+)?\.py")
 _NOT_CODE = frozenset(
@@ -71,7 +73,7 @@ class Layout:
     branch: str = "main"
     gpus: int = 0
     command: str = ""
-    """How a run is started, where that is not by ``python`` and the editable file."""
+    """An example of how a run is started, where that cannot be by ``python`` and the editable file."""
     requirements: str = ""
     """pip's requirements file nearest above the editable file, from the top of the repository."""
     unknown: tuple[str, ...] = ()
@@ -109,13 +111,13 @@ def find(tree: Tree, wishes: Wishes, branch: str) -> Layout:
     layout = _known(tree) if not wishes.edit else Layout("", wishes.edit, "", "", kind="script")
     text = tree.text(layout.edit) or "" if layout.edit else ""
     metric = wishes.metric or layout.metric or printed_metric(text)
-    stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(layout.edit).stem.lower()).strip("-") or "loop"
     return replace(
         layout,
-        loop=wishes.loop or layout.loop or stem,
+        loop=wishes.loop or layout.loop or _name_for(layout.edit),
         metric=metric,
         goal=wishes.goal or layout.goal or goal_of(metric),
         branch=branch,
+        command=layout.command or ("sh run.sh" if PurePosixPath(layout.edit).suffix not in PYTHON else ""),
         gpus=int("cuda" in text),  # a run sees a GPU only if it asks for one
         requirements=_requirements(tree.paths, layout.edit),
     )
@@ -142,6 +144,16 @@ def recognise(tree: Tree, wishes: Wishes, branch: str) -> Layout:
             "with a letter. Name it otherwise; where the run prints it in other words, `metric.pattern` finds it"
         )
     return layout
+
+
+def _name_for(edit: str) -> str:
+    """A name for the loop: the editable file's, or its folder's where that of the file says nothing, or may not be used."""
+    path = PurePosixPath(edit)
+    for text in (path.stem, path.parent.name):
+        name = re.sub(r"[^a-z0-9]+", "-", text.lower())[:39].strip("-")
+        if name and name not in RESERVED_NAMES and not text.startswith("__"):
+            return name
+    return "loop"
 
 
 def _requirements(paths: Collection[str], edit: str) -> str:

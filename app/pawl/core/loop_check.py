@@ -14,6 +14,7 @@ from pawl.core.cheats import known
 from pawl.core.config import Loop
 from pawl.core.digest import matches
 from pawl.core.edit import MAX_BYTES, REGULAR_MODES
+from pawl.core.layout import PYTHON
 from pawl.core.levels import ACCEPTED, AGREED, CLEAN, HELD, UNTRIED
 from pawl.core.remarks import Files, Level, Places, Remark
 
@@ -103,6 +104,14 @@ class LoopCheck:
 
     def _commands(self) -> Iterator[Remark]:
         rules = self.rules
+        suffix = PurePosixPath(rules.edit).suffix
+        if not rules.run.command and suffix not in PYTHON:
+            yield self._remark(
+                "warning",
+                f"without run.command a run is `{rules.command}`, and {suffix} is no ending of Python's. Say how it is "
+                "built and started, as in `run: {command: sh run.sh}`",
+                "edit",
+            )
         commands = {("run", "command"): rules.command, ("setup",): rules.setup}
         if rules.predict:
             commands["predict", "command"] = rules.predict.command
