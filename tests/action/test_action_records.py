@@ -50,11 +50,14 @@ def goes_on(jobs: Jobs, runs: int) -> None:
     assert line.runs[:runs] == request.runs
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "status"), [
+    (signal.SIGINT, RunStatus.INTERRUPTED), (signal.SIGTERM, RunStatus.INTERRUPTED), (signal.SIGKILL, RunStatus.STARTED),
+])  # fmt: skip
 def test_a_job_that_a_person_cancels_hands_over_what_it_has_run(
-    jobs: Jobs, tmp_path: Path, number: signal.Signals
+    jobs: Jobs, tmp_path: Path, number: signal.Signals, status: RunStatus
 ) -> None:
-    """GitHub's runner sends SIGINT to the step, then SIGTERM, and still makes the steps that are always made."""
+    """GitHub's runner sends SIGINT to the step, then SIGTERM, and still makes the steps that are always made. So it does
+    where the kernel took the step for want of memory: the record is on disk before each run, and says that it began."""
     act = Act(jobs.server, tmp_path / "act", SECRETS)
     job, _ = jobs.experiment()
     hub = jobs.server.hub
@@ -77,7 +80,7 @@ def test_a_job_that_a_person_cancels_hands_over_what_it_has_run(
     assert "cancelled" in check_summaries(jobs, 1)
     goes_on(jobs, 3)
     (verdict,) = jobs.stranger.verdicts()
-    assert verdict.runs[2].status is RunStatus.INTERRUPTED
+    assert verdict.runs[2].status is status
 
 
 def test_a_job_that_is_run_again_measures_nothing_and_replaces_nothing(jobs: Jobs) -> None:
@@ -192,6 +195,30 @@ def test_a_record_of_another_job_is_an_incident(jobs: Jobs) -> None:
     assert incident.reason == said
     (line,) = jobs.stranger.verdicts()
     assert (line.verdict, line.reason) == (Verdict.INCONCLUSIVE, said)
+
+
+def test_the_record_of_an_earlier_attempt_is_no_answer_to_a_later_one(jobs: Jobs) -> None:
+    """Its format is right, and it was made here: a runner that hands it in again would choose which seeds count."""
+    job, _ = jobs.experiment()
+    whole = jobs.measure(job)
+    jobs.end(job, shortened(whole), "failure")
+    job, request = jobs.measuring()
+    assert request.key == "1.2"
+    jobs.end(job, whole)
+    (incident,) = (line for line in jobs.stranger.ledger() if isinstance(line, IncidentLine))
+    assert incident.reason == "the record answers another request than the one that was made"
+    assert [line.verdict for line in jobs.stranger.verdicts()] == [Verdict.INCONCLUSIVE]
+
+
+def test_a_job_that_somebody_starts_under_an_attempts_title_never_counts(jobs: Jobs) -> None:
+    """Whoever may write can start the workflow with any title and request, on a machine of their choice."""
+    job, _ = jobs.experiment()
+    run = jobs.stranger.dispatch(**{**job["inputs"], "labels": '["ubuntu-latest"]'})
+    jobs.leave(job, jobs.measure(job))
+    second = jobs.next("measure", run["id"])
+    jobs.end(second, {"record.json": b"{}"})
+    assert [line.verdict for line in jobs.stranger.verdicts()] == [Verdict.KEEP]
+    assert lost(jobs.stranger) == []
 
 
 def test_a_calibration_with_another_jobs_record_says_so(jobs: Jobs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import structlog
@@ -19,6 +20,7 @@ from pawl.core.config_file import ConfigError
 from pawl.core.ledger import VerdictLine
 from pawl.github.artifacts import BadRecord, fetch_proposals
 from pawl.github.errors import Forbidden, GitHubError
+from pawl.github.grants import needed_for
 from pawl.github.turns import start_turn
 from pawl.messages.comments import experiment_comment
 from pawl.messages.figures import effect_shown, sealed_means
@@ -147,8 +149,15 @@ def explained(error: Exception) -> Trouble:
             "The edit is still there, in this run's artifact pawl-proposal"
         )
     if isinstance(cause, Forbidden):
+        answered = f"{cause.doing}: GitHub answered {cause.status} ({cause.message})"
+        if cause.status == HTTPStatus.UNAUTHORIZED:
+            return Trouble(
+                f"{answered}. The input `token` is none that GitHub knows, or has ended: an App's lasts an hour"
+            )
+        needed = needed_for(cause.doing)
+        lacks = f" `{needed[0].replace('_', '-')}: {needed[1]}` is what this takes;" if needed else ""
         return Trouble(
-            f"{cause.doing}: GitHub answered {cause.status} ({cause.message}). The job's `permissions` do not reach that "
-            "far: compare them with the workflow that `pawl init --mode action` writes"
+            f"{answered}. The job's `permissions` do not reach that far:{lacks} compare them with the workflow that "
+            "`pawl init --mode action` writes, or with docs/action.md for a comparison's"
         )
     return Trouble(error)

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,7 +63,7 @@ def measured(
             repo=repo,
             sandbox=sandbox,
             job=os.environ.get("GITHUB_RUN_ID", ""),
-            claim=lambda asked: claim(asked, os.environ),
+            claim=lambda asked: claim(asked, os.environ, progress),
             progress=progress,
             hidden=(path,),
             restored=restored,
@@ -86,7 +87,7 @@ def _request_file(name: str, out: Path) -> Path:
     return path
 
 
-def claim(request: Request, environment: Mapping[str, str]) -> str:
+def claim(request: Request, environment: Mapping[str, str], say: Callable[[str], None]) -> str:
     """Ask GitHub whether this attempt may be measured here; empty if it may, else why not.
 
     It may not when the ref ``refs/pawl/stop`` exists, when another job has taken the attempt, or when this very job has run
@@ -99,7 +100,7 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
     run_id = environment.get("GITHUB_RUN_ID", "")
     if not (token and api.startswith(("https://", "http://127.0.0.1", "http://localhost")) and run_id):
         return ""
-    ask = _Asker(f"{api.rstrip('/')}/repos/{request.repository}", token)
+    ask = _Asker(f"{api.rstrip('/')}/repos/{request.repository}", token, say)
     if any(ref.get("ref") == STOP for ref in ask("git/matching-refs/pawl/stop") or []):
         return f"the ref {STOP} stops every loop of this repository; delete it to go on"
     if request.check_run and environment.get("GITHUB_RUN_ATTEMPT", "1") != "1":
@@ -123,8 +124,8 @@ def claim(request: Request, environment: Mapping[str, str]) -> str:
 class _Asker:
     """Reads from GitHub with a job's token; none where GitHub does not answer."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._address, self._token = address, token
+    def __init__(self, address: str, token: str, say: Callable[[str], None]) -> None:
+        self._address, self._token, self._say = address, token, say
 
     def __call__(self, path: str) -> Any:
         asked = urllib.request.Request(  # noqa: S310 - the scheme was checked by the caller
@@ -134,5 +135,12 @@ class _Asker:
         try:
             with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:  # noqa: S310
                 return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                self._say(
+                    f"GitHub does not tell whether this may be measured here ({path}: {error.code}), so it is: give the "
+                    "job `checks: read` and `contents: read`"
+                )
+            return None
         except (urllib.error.URLError, TimeoutError, ValueError):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -20,6 +21,16 @@ OPTIONAL = {"administration": "read"}
 """What it uses where somebody grants it, and never asks for: the list of runners, for jobs that none of them takes."""
 DISPENSABLE = frozenset({"metadata", "statuses"})
 """Permissions without which it works all the same: GitHub gives the first to every App, and does without the second."""
+_BY_PATH = (
+    (r"/check-(runs|suites)", "checks"),
+    (r"/status(es)?$", "statuses"),
+    (r"/actions/", "actions"),
+    (r"/issues", "issues"),
+    (r"/pulls/\d+/merge$", "contents"),
+    (r"/pulls", "pull_requests"),
+    (r"/(contents|git|branches|commits|compare)(/|$)", "contents"),
+)
+"""Permission by what stands in a request's path behind the repository's name. Source: GitHub's REST reference."""
 _LEVELS = ("none", "read", "write", "admin")
 
 
@@ -60,6 +71,18 @@ class Grant:
     def _level(self, name: str) -> str:
         level = self.permissions.get(name, "none")
         return level if level in _LEVELS else "none"
+
+
+def needed_for(doing: str) -> tuple[str, str] | None:
+    """The permission and level that a refused request needs, by its verb and path; none where these do not say.
+
+    Args:
+        doing: as of `GitHubError`.
+    """
+    verb, _, path = doing.partition(" ")
+    below = re.sub(r"^/repos/[^/]+/[^/]+", "", path)
+    name = next((name for pattern, name in _BY_PATH if re.match(rf"(/commits/[^/]+)?{pattern}", below)), None)
+    return (name, "read" if verb == "GET" else "write") if name else None
 
 
 def _rank(level: str) -> int:
