@@ -213,6 +213,7 @@ def test_a_version_that_crashes_is_told_with_its_log(steps: Steps) -> None:
     assert steps.report(job, steps.hand_in(job)) == 1
     (comment,) = steps.repository.comments()
     assert "## 💥 Not measured: `seconds`" in comment
+    assert "What went wrong: of this version, the run ended with exit code 1: " in comment
     assert "```text" in comment
 
 

@@ -100,7 +100,9 @@ def test_runners_that_could_take_no_job_are_told(
     monkeypatch.setenv("GITHUB_TOKEN", hub.create_user("octo"))
     assert "a job would wait: this repository has no runner of its own" in said()
     hub.service.register_runner("ada", [])
-    assert "a job would wait: no runner has all of: self-hosted, gpu; ada lacks gpu" in said()
+    assert (
+        "a job would wait: no runner of this repository has all of: self-hosted, gpu; ada lacks gpu" in said()
+    )
     hub.service.register_runner("ada", ["gpu"])
     assert "runner" not in said()
     hub.installations.install("octo/demo")

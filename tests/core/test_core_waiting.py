@@ -32,11 +32,12 @@ ALL = ("Self-Hosted", "GPU", "h100")
                 runner("bob", "self-hosted"),
                 runner("eve", *ALL[:2], "a100"),
             ),
-            "no runner has all of: self-hosted, gpu, H100; ada lacks H100; eve lacks H100; bob lacks gpu and H100",
+            "no runner of this repository has all of: self-hosted, gpu, H100; ada lacks H100; eve lacks H100; "
+            "bob lacks gpu and H100",
         ),
         (
             (runner("ada", *ALL, online=False), runner("bob", "self-hosted", online=False)),
-            "no runner is online; ada has all of: self-hosted, gpu, H100",
+            "no runner of this repository is online; ada has all of: self-hosted, gpu, H100",
         ),
         (
             (
@@ -59,7 +60,10 @@ def test_the_reason_is_named(runners: tuple[Runner, ...] | None, said: str) -> N
 
 def test_a_runner_that_lacks_a_label_and_is_offline_is_named_with_both() -> None:
     said = why_untaken(Untaken(WANTED, (runner("ada", "gpu", "self-hosted", online=False),)))
-    assert said == "no runner has all of: self-hosted, gpu, H100; ada lacks H100; and none is online"
+    assert (
+        said
+        == "no runner of this repository has all of: self-hosted, gpu, H100; ada lacks H100; and none is online"
+    )
 
 
 def test_without_labels_it_says_where_they_stand() -> None:

@@ -508,7 +508,7 @@ def test_the_label_that_a_runner_lacks_is_named_where_runners_may_be_listed(sing
     single.push({".github/workflows/pawl.yml": workflow(("self-hosted", "gpu"))})
     waits_for(single, 601)
     for text in (single.tracking()["body"], untaken_check(single)):
-        assert "no runner has all of: self-hosted, gpu; bench lacks gpu" in text
+        assert "no runner of this repository has all of: self-hosted, gpu; bench lacks gpu" in text
     single.hub.service.register_runner("bench", ["gpu"])
     assert single.settle().once().outcomes() == MERGED
 

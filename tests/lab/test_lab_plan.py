@@ -263,6 +263,16 @@ def test_a_file_that_is_no_request_is_an_error(tmp_path: Path, text: str, why: s
     assert "of another version than the one here" in str(error.value)
 
 
+def test_a_request_of_a_newer_pawl_says_which_side_is_old(tmp_path: Path) -> None:
+    """A runner from before planted cheats called every request invalid, and told people to leave the request unchanged."""
+    path = tmp_path / "request.json"
+    path.write_text('{"tomorrow": 1, ' + bench(tmp_path).request().model_dump_json()[1:])
+    with pytest.raises(MeasureError) as error:
+        read_request(path)
+    assert "it has the field tomorrow" in str(error.value)
+    assert "bring this machine's up to it" in error.value.remedy
+
+
 def test_a_request_whose_plan_cannot_run_is_an_error_before_anything_is_measured(tmp_path: Path) -> None:
     loop = bench(tmp_path)
     with pytest.raises(MeasureError, match="seeds"):

@@ -318,7 +318,7 @@ def test_check_runs_on_their_way() -> None:
     check("check_measuring.md", measuring(asked, "https://github.com/octo/lab/actions/runs/77", 420.0))
     check("check_cut_off.md", cut_off(asked, "the runner lost power"))
     check("check_cut_off_hostile.md", cut_off(asked, HOSTILE))
-    why = "no runner has all of: self-hosted, gpu; spare-box lacks gpu"
+    why = "no runner of this repository has all of: self-hosted, gpu; spare-box lacks gpu"
     check("check_untaken.md", untaken(asked, why, "https://github.com/octo/lab/settings/actions/runners"))
     check("check_untaken_hostile.md", untaken(asked, HOSTILE, HOSTILE))
     sealing = queued(request(start=Stage.SEAL, attempt=2))

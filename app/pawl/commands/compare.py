@@ -6,7 +6,7 @@ from pawl.commands.action import ActionStep, Trouble
 from pawl.commands.gate import PullRequest, pull_request_of, request_for
 from pawl.core.comparing import Compared, Comparison, compare
 from pawl.core.decision import Calibrated, OutOfOrder, advance
-from pawl.core.measurement import Purpose, Record, Request
+from pawl.core.measurement import Arm, Purpose, Record, Request, RunRecord
 from pawl.messages.comparison import comparison_comment, comparison_marker
 from pawl.messages.figures import effect_words
 
@@ -84,9 +84,13 @@ def concluded(request: Request, record: Record) -> Compared:
     if not reason and not isinstance(end, Calibrated):
         reason = "the job ended before all runs were made"
     if not reason and isinstance(end, Calibrated) and not end.ok:
-        said = [run.reason for run in record.runs if run.reason]
-        reason = f"{end.reason}: {said[-1]}" if said else end.reason
+        reason = next((_failure(run) for run in reversed(record.runs) if run.reason), end.reason)
     return compare(request.rules.metric, record.facts, reason)
+
+
+def _failure(run: RunRecord) -> str:
+    whose = "the base" if run.arm is Arm.BASELINE else "this version"
+    return f"of {whose}, {run.reason}"
 
 
 def _must_be_of(request: Request, step: ActionStep, pull: PullRequest) -> None:

@@ -76,7 +76,7 @@ def why_untaken(untaken: Untaken) -> str:
         near = sorted(runners, key=lambda runner: len(runner.lacks(labels)))[:SHOWN]
         lacking = "; ".join(f"{runner.name} lacks {_and(runner.lacks(labels))}" for runner in near)
         offline = "" if any(runner.online for runner in runners) else "; and none is online"
-        return f"no runner has all of: {named}; {lacking}{offline}"
+        return f"no runner of this repository has all of: {named}; {lacking}{offline}"
     if online := [runner for runner in fit if runner.online]:
         states = ", ".join(
             f"{runner.name} is {'busy with another job' if runner.busy else 'online and idle'}"
@@ -85,7 +85,7 @@ def why_untaken(untaken: Untaken) -> str:
         return f"the runners with the labels {named} have not taken it: {states}"
     has = f"{_and([runner.name for runner in fit[:SHOWN]])} {'has' if len(fit) == 1 else 'have'} all of: {named}"
     if not any(runner.online for runner in runners):
-        return f"no runner is online; {has}"
+        return f"no runner of this repository is online; {has}"
     return f"{has}, and {'is' if len(fit) == 1 else 'are'} offline"
 
 

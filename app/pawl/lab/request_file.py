@@ -30,8 +30,15 @@ def read_request(path: Path) -> Request:
     except OSError as error:
         raise MeasureError(f"{path} cannot be read", str(error), "name the file of a request") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"])
+        if any(each["type"] == "extra_forbidden" for each in error.errors()):
+            raise MeasureError(
+                f"{path} asks for what this machine's Pawl {__version__} does not know",
+                one_line(f"it has the field {where}"),
+                "the Pawl that asks is newer: bring this machine's up to it, by its package, its image, or the commit "
+                "that the workflow uses",
+            ) from None
         why = one_line(f"{where}: {first['msg']}" if where else first["msg"])
         raise MeasureError(
             f"{path} is no valid request ({error.error_count()} problems)", why, remedy
