@@ -13,11 +13,12 @@ from pawl.commands.action import PROPOSAL, ActionStep, Trouble
 from pawl.commands.job_log import JobLog
 from pawl.commands.propose import propose, said, write
 from pawl.commands.step import Job, Round, StepError, Stepped, signed_in_for, step_in_job, told
+from pawl.control.loops import Looked
 from pawl.control.signing_in import SignedIn
-from pawl.core.actions import Append
+from pawl.core.actions import Append, Publish
 from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import ConfigError
-from pawl.core.ledger import VerdictLine
+from pawl.core.ledger import OutcomeLine, VerdictLine
 from pawl.github.artifacts import BadRecord, fetch_proposals
 from pawl.github.errors import Forbidden, GitHubError
 from pawl.github.grants import needed_for
@@ -119,9 +120,8 @@ def _tell(step: ActionStep, stepped: Stepped) -> None:
     ]
     step.log.summary(step_summary(sentences))
     for line, looked in verdicts:
-        ledger = looked.snapshot.ledger if looked.snapshot else ()
         page = f"{step.environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{step.repository}"
-        step.log.summary(experiment_comment(Report(line, ledger=ledger, page=page)))
+        step.log.summary(experiment_comment(_as_published(line, looked, page)))
     if verdicts:
         line = verdicts[-1][0]
         means = sealed_means(line)
@@ -133,6 +133,22 @@ def _tell(step: ActionStep, stepped: Stepped) -> None:
             effect=effect_shown(line.rules.metric, line),
             pull_request=line.pull,
         )
+
+
+def _as_published(line: VerdictLine, looked: Looked, page: str) -> Report:
+    """What the pull request's comment was last written from, so that the summary has its words."""
+    publishes = [
+        act for act in looked.actions if isinstance(act, Publish) and act.experiment == line.experiment
+    ]
+    ledger = looked.snapshot.ledger if looked.snapshot else ()
+    if not publishes:
+        return Report(line, ledger=ledger, page=page)
+    last = publishes[-1]
+    before = [
+        each for each in ledger if not isinstance(each, OutcomeLine) or each.experiment != line.experiment
+    ]
+    known = before if last.outcome is None else [*before, last.outcome]
+    return Report(line, last.finding, known, last.held, last.log, page)
 
 
 def explained(error: Exception) -> Trouble:
