@@ -23,7 +23,7 @@ class App:
 
     def __init__(self, jobs: Jobs, folder: Path) -> None:
         hub = jobs.server.hub
-        hub.install(NAME)
+        hub.installations.install(NAME)
         self._jobs, self._folder = jobs, folder
         self._environment = {
             "PAWL_API": jobs.server.api_url,

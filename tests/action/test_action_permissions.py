@@ -45,7 +45,7 @@ def test_of_the_job_that_concludes(jobs: Jobs, permission: str, capsys: pytest.C
     name, _, _ = take_away(jobs, "conclude", permission).partition(": ")
     jobs.stranger.dispatch()
     run = jobs.next("propose")
-    jobs.actions.complete_job(run["job_id"], "failure")
+    jobs.service.complete_job(run["job_id"], "failure")
     job = jobs.next("conclude", run["run_id"])
     assert jobs.use(job, command="step", measured="skipped", proposed="failure") == 1
     out = capsys.readouterr().out
