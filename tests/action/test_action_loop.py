@@ -23,7 +23,7 @@ def test_a_stranger_starts_it_once_and_a_better_edit_is_merged(hub_server: HubSe
     act.environment["PAWL_ALLOW_COMMANDS"] = "1"
     stranger.dispatch()
     done = act.work_all()
-    assert [job for job in done if job.conclusion != "success"] == []
+    assert [job.log for job in done if job.conclusion != "success"] == []
     assert "STEP = 2.0" in stranger.file("solver/tune.py")
     assert [line.verdict for line in stranger.verdicts()] == [Verdict.KEEP]
     assert [line.outcome for line in stranger.outcomes()] == [Outcome.MERGED]
