@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -329,6 +330,55 @@ def test_a_base_without_a_metric_is_an_error(tmp_path: Path, capsys: pytest.Capt
     assert code == 1
     assert "printed no line with loss and a number" in levels(findings, "error")[0]
     assert "Print `loss: 0.123`, or say how it is printed" in levels(findings, "error")[0]
+
+
+def test_a_seed_that_the_file_fixes_itself_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`torch.manual_seed(0)` looked like a metric without noise, so that one lucky run and its repeat were a keep."""
+    path = clone(tmp_path / "r", {"loop/train.py": "print('loss: 0.5')\n"})
+    code, findings, _ = checked(path, capsys, runs=2)
+    assert code == 0
+    assert any("let PAWL_SEED choose it" in said for said in levels(findings, "warning")), findings
+
+
+def test_a_metric_within_a_line_comes_with_the_pattern_that_finds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`epoch 9 loss 0.5 val_loss 0.4` is how most training scripts print, and whoever wrote one had to guess the pattern."""
+    path = clone(tmp_path / "r", {"loop/train.py": "print('epoch 9 loss = 0.25 val_loss = 0.5')\n"})
+    said = levels(checked(path, capsys, runs=1)[1], "error")[0]
+    pattern = re.search(r"write `pattern: '(.*)'` into `metric`", said)
+    assert pattern, said
+    rules = LOOP.replace("goal: minimize", f"goal: minimize, pattern: '{pattern[1]}'")
+    (path / ".github" / "pawl.yml").write_text(rules)
+    git(path, "commit", "--all", "--message", "Say how it is printed")
+    code, _, costs = checked(path, capsys, runs=1)
+    assert (code, costs[0]["metric"]) == (0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("rules", "remedy"),
+    [
+        (
+            "    run: {command: pyhton train.py}\n",
+            "correct `run.command`, or put your environment first on PATH",
+        ),
+        ("    grace: 0.5s\n    run: {command: sleep 60}\n", "reads PAWL_BUDGET, in seconds"),
+        (EVALUATED, "`artifact.path` starts in `run.cwd`, which is loop"),
+    ],
+)
+def test_the_first_mistakes_of_everybody_come_with_their_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rules: str, remedy: str
+) -> None:
+    """They were told as what happened alone: killed after so long, exit code 127, no file."""
+    files: dict[str, str | bytes | None] = {
+        ".github/pawl.yml": LOOP + rules,
+        "loop/train.py": "print('loss: 1')\n",
+        "loop/evaluate.py": EVALUATOR,
+    }
+    _, findings, _ = checked(clone(tmp_path / "r", files), capsys, runs=1)
+    assert remedy in levels(findings, "error")[0]
 
 
 def test_a_base_without_a_package_is_told_where_packages_come_from(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +33,18 @@ def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it(
         f"pawl: `pawl {words[0]}` needs the package {package}, which is not installed here."
     )
     assert f"pip install '.[{extra}]'" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["init"], ["check"], ["try", "."], ["verify"], ["explain", "1"]])
+def test_without_git_a_command_that_calls_it_says_so(words: list[str], tmp_path: Path) -> None:
+    """Some ended in a traceback, and others found that a repository was none."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pawl", *words],
+        env={"PATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"pawl: git is not on PATH, and `pawl {words[0]}` calls it")

@@ -45,8 +45,11 @@ def test_a_name_that_yaml_would_read_otherwise_is_quoted(tmp_path: Path) -> None
     ("changed", "said"),
     [
         ({"metric": "val mse"}, "cannot be a metric's name.*`metric.pattern` finds it"),
-        ({"goal": "sideways"}, "minimize"),
-        ({"loop": "Main"}, "is not allowed here"),
+        (
+            {"goal": "sideways"},
+            "--goal is minimize where a smaller loss is better, or maximize, not 'sideways'",
+        ),
+        ({"loop": "Main"}, "--loop 'Main' is not allowed here; write lower-case letters"),
         ({"loop": "ledger"}, "Pawl's own branches"),
         ({"edit": "/etc/passwd"}, "no path inside the repository"),
         ({"edit": ".git/config"}, ".git"),

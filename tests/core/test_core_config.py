@@ -134,7 +134,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     # name: what stands in the loop's place, and what is said about it
     "unknown key": (
         f"{LOOP}\n    budgte: 5m",
-        "6:5: loops.tune.budgte: no such key; see docs/configuration.md",
+        "6:5: loops.tune.budgte: no such key; see docs/configuration.md for those there are (did you mean budget?)",
     ),
     "missing key": ("edit: lab/train.py", "3:3: loops.tune.metric: this key is missing"),
     "nested missing key": (
@@ -271,7 +271,7 @@ def test_a_mistake_is_shown_where_it_is(mistake: str) -> None:
         (MINIMAL.replace("version: 1", "version: 2"), "1:1: version: must be 1, not 2"),
         (
             MINIMAL.replace("tune:", "Tune:"),
-            "3:3: loops.Tune: 'Tune' is not allowed here; it must match",
+            "3:3: loops.Tune: 'Tune' is not allowed here; write lower-case letters, digits and dashes, 39 at most",
         ),
         (MINIMAL.replace("tune:", "ledger:"), "3:3: loops.ledger: 'ledger' is no name for a loop"),
         ("loops: [\n", "2:1: not YAML: "),

@@ -150,5 +150,5 @@ def test_wishes_win_over_what_is_found() -> None:
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(LayoutError, match=r"other\.py is no file here"):
+    with pytest.raises(LayoutError, match=r"--edit other\.py: there is no such file here"):
         recognise(Files({"train.py": PRINTS}), Wishes(edit="other.py"), "main")

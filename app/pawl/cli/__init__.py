@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Annotated
 
@@ -21,6 +22,9 @@ app = typer.Typer(
 
 EXTRAS = {"demo": "demo", "try": "demo", "hub": "demo", "runner": "runner"}
 """The extra that a command needs, where that is not ``app``. What measures, or reads a clone, needs none."""
+
+WITH_GIT = ("demo", "try", "init", "check", "measure", "verify", "ledger", "explain")
+"""Commands that call git."""
 
 for part in (local, server, jobs, history, setup):
     app.add_typer(part.commands)
@@ -60,3 +64,7 @@ def root(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    if context.invoked_subcommand in WITH_GIT and shutil.which("git") is None:
+        fail(
+            f"git is not on PATH, and `pawl {context.invoked_subcommand}` calls it: install git, or add its folder to PATH"
+        )

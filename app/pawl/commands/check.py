@@ -29,6 +29,7 @@ from pawl.core.setup_check import remarks_of
 from pawl.core.workflow_check import workflow_remarks
 from pawl.lab import MeasureError
 from pawl.lab.output import plain
+from pawl.messages.figures import count
 from pawl.meta.means import Means
 
 STYLES = {"error": "bold red", "warning": "yellow", "advice": "cyan"}
@@ -163,11 +164,19 @@ class _Check:
             yield Cost(name, why)
             return
         longest = self.runs * (rules.budget + rules.grace)
-        _progress(f"{name}: measuring {self.runs} baseline runs, at most {format_duration(longest)}")
+        _progress(f"{name}: measuring {count(self.runs, 'baseline run')}, at most {format_duration(longest)}")
         tried = measure_cost(checkout, name, rules, self.runs, _progress)
         if tried.trouble:
             self._say("error", tried.trouble, loop=name)
             self.logs[name] = tried.log
+        if tried.cost.sigma == 0 and b"PAWL_SEED" not in (checkout.file(rules.edit) or b""):
+            why = "the runs are alike to the last digit, and it takes no randomness from PAWL_SEED. Where it fixes a seed of"
+            self._say(
+                "warning",
+                f"{why} its own, luck with that seed would pass for a gain: let PAWL_SEED choose it",
+                rules.edit,
+                name,
+            )
         yield tried.cost
 
 
@@ -223,7 +232,7 @@ def _cost_sentences(cost: Cost, rules: Loop) -> Iterator[tuple[str, str]]:
         if cost.source not in ("measured", "ledger"):
             yield "cost", f"unknown: {cost.source}"
         return
-    whence = "from the ledger" if cost.source == "ledger" else f"from {cost.runs} baseline runs here"
+    whence = "from the ledger" if cost.source == "ledger" else f"from {count(cost.runs, 'baseline run')} here"
     if rules.task_agent:
         yield (
             "metric",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -172,7 +173,7 @@ def cannot_measure_here(rules: Loop, top: Path) -> str:
     if missing:
         return f"{missing[0]} is not on this machine"
     if rules.run.gpus and not shutil.which("nvidia-smi"):
-        return "the loop wants a GPU, and this machine has no NVIDIA driver"
+        return "the loop wants a GPU, and this machine has no NVIDIA driver (to try it without one, set `run.gpus: 0`)"
     if rules.sandbox == "docker" and not _docker_answers():
         return "the loop runs in a container, and no Docker Engine answers here"
     return ""
@@ -230,13 +231,15 @@ def measure_cost(
         log = "\n".join(failed[-1].log.strip().splitlines()[-LOG_LINES:])
         share = f"{len(failed)} of {len(record.runs)} baseline runs failed"
         return Tried(
-            cost, f"{share}, so nothing can be compared with the base: {said}{_mend(rules, said)}", log
+            cost,
+            f"{share}, so nothing can be compared with the base: {said}{_mend(rules, said, failed[-1].log)}",
+            log,
         )
     return Tried(cost)
 
 
-def _mend(rules: Loop, said: str) -> str:
-    """What to do about the two mistakes that nearly everybody makes at first; empty for all others."""
+def _mend(rules: Loop, said: str, log: str) -> str:
+    """What to do about the mistakes that nearly everybody makes at first; empty for all others."""
     if "ModuleNotFoundError" in said:
         if rules.run.image:
             return f". A run has the packages of the image {rules.run.image} and those that `setup` installs"
@@ -248,5 +251,19 @@ def _mend(rules: Loop, said: str) -> str:
         name = rules.metric.name
         if rules.metric.pattern:
             return ", as metric.pattern looks for it: compare it with what the run printed"
+        printed = re.findall(rf"\b{re.escape(name)}([^\w'+.\n-]{{1,20}})[+-]?\.?\d", log)
+        if printed:
+            between = re.escape(printed[-1]).replace("\\ ", " ")
+            pattern = rf"\b{re.escape(name)}{between}([0-9.e+-]+)"
+            return f". It stands within a line: write `pattern: '{pattern}'` into `metric`"
         return f". Print `{name}: 0.123`, or say how it is printed, as in `pattern: '{name} is ([0-9.e+-]+)'`, in `metric`"
+    if "was killed after" in said:
+        return (
+            ", `budget` and `grace` together. A script that trains until time is up reads PAWL_BUDGET, in seconds; one that "
+            "does a fixed amount of work wants less of it, or a larger `budget`"
+        )
+    if "exit code 127" in said:
+        return ". There is no such program: correct `run.command`, or put your environment first on PATH"
+    if "left no file" in said:
+        return f". `artifact.path` starts in `run.cwd`, which is {rules.cwd or 'the top of the repository'}"
     return ""

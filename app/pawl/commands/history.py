@@ -108,7 +108,10 @@ def _git(repository: Path, *arguments: str, missing_ok: bool = False) -> bytes |
     if missing_ok and ((repository / ".git").exists() or (repository / "HEAD").exists()):
         return None
     problem = done.stderr.decode(errors="replace").strip().splitlines()
-    raise HistoryError(f"git cannot read {repository}: {problem[-1] if problem else 'unknown error'}")
+    raise HistoryError(
+        f"{repository} is no clone that git can read; name the folder of one, with the branch {LEDGER_BRANCH} in it "
+        f"({problem[-1] if problem else 'git gives no reason'})"
+    )
 
 
 def disagreements(history: History) -> list[Disagreement]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pawl.core.config import CONFIG_PATH, Config
+from pawl.core.config import CONFIG_PATH, Config, config_schema
+from pawl.core.config_values import IN_WORDS
 from pawl.core.digest import canonical_json
 
 MAX_BYTES = 64 * 1024
@@ -96,6 +98,8 @@ def _compose(text: str, file: str) -> Node | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         said = error.problem or error.context or "it cannot be read"
+        if "'\\t'" in said:
+            said += "; indent with spaces"
         raise ConfigError([Problem(f"not YAML: {said}", file, line, column)]) from None
     except RecursionError:
         raise _Unusable("not YAML that anybody could read: it lies too deep in itself", file) from None
@@ -220,20 +224,21 @@ def _problem(
     known = (location[:length] for length in range(len(location), 0, -1))
     line, column = next((places[part] for part in known if part in places), (1, 1))
     key = ".".join(str(part) for part in location)
-    return Problem(message=_said(error), file=file, line=line, column=column, key=key)
+    return Problem(message=said(error), file=file, line=line, column=column, key=key)
 
 
-def _said(error: dict[str, Any]) -> str:
+def said(error: dict[str, Any]) -> str:
     """Pydantic's finding in words that say what to do."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "this key is missing"
     if kind == "extra_forbidden":
-        return "no such key; see docs/configuration.md for those there are"
+        return f"no such key; see docs/configuration.md for those there are{_meant(str(error['loc'][-1]))}"
     if kind == "literal_error":
         return f"must be {context.get('expected')}, not {_shown(error.get('input'))}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown(error.get('input'))} is not allowed here; it must match {context.get('pattern')}"
+        pattern = str(context.get("pattern"))
+        return f"{_shown(error.get('input'))} is not allowed here; {IN_WORDS.get(pattern, f'it must match {pattern}')}"
     if kind == "too_short":
         return "it is empty; at least one is needed"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -244,6 +249,13 @@ def _said(error: dict[str, Any]) -> str:
         return str(context.get("error", error["msg"]))
     message = str(error["msg"])
     return f"{message[:1].lower()}{message[1:]}, not {_shown(error.get('input'))}"
+
+
+def _meant(key: str) -> str:
+    """The key that was probably meant, wherever in the file it belongs; empty where none is like it."""
+    parts = config_schema()["$defs"].values()
+    close = get_close_matches(key, {name for part in parts for name in part.get("properties", ())}, 1, 0.75)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _shown(value: Any) -> str:

@@ -75,12 +75,20 @@ Guard = Annotated[
     WithJsonSchema({"type": "string", "examples": ["+10%", "-5%", "<=4000", ">=0.9"]}),
 ]
 BranchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$"), AfterValidator(_branch)]
-ModelName = Annotated[str, Field(pattern=r"^(anthropic|openai):[^\s:][^\s]{0,199}$")]
+MODEL_NAME = r"^(anthropic|openai):[^\s:][^\s]{0,199}$"
+ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", max_length=300)]
-LoopName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$"), AfterValidator(_loop_name)]
-FleetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
+SHORT_NAME = r"^[a-z0-9][a-z0-9-]{0,38}$"
+LoopName = Annotated[str, Field(pattern=SHORT_NAME), AfterValidator(_loop_name)]
+FleetName = Annotated[str, Field(pattern=SHORT_NAME)]
 RunnerLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LaneCount = Annotated[int, Field(ge=1, le=64)]
 HostPath = Annotated[str, Field(pattern=r"^(/|~/|\./)?[^\x00\n:]+$")]
 METRIC_NAME = r"^[A-Za-z_][A-Za-z0-9_./-]{0,63}$"
 MetricName = Annotated[str, Field(pattern=METRIC_NAME)]
+IN_WORDS = {
+    MODEL_NAME: "write anthropic: or openai:, and the name that the provider gives the model",
+    SHORT_NAME: "write lower-case letters, digits and dashes, 39 at most",
+    METRIC_NAME: "write letters, digits and _ . / -, 64 at most, with a letter first",
+}
+"""What the patterns that people meet most often ask for."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from pawl.core.config_values import METRIC_NAME, RESERVED_NAMES
+from pawl.core.config_values import IN_WORDS, METRIC_NAME, RESERVED_NAMES, SHORT_NAME
 
 AUTORESEARCH = frozenset({"prepare.py", "train.py", "program.md"})
 """The files of karpathy/autoresearch."""
@@ -135,9 +135,19 @@ def recognise(tree: Tree, wishes: Wishes, branch: str) -> Layout:
             "say which file may be edited: pawl init --edit train.py --metric val_loss --goal minimize"
         )
     if tree.text(layout.edit) is None:
-        raise LayoutError(f"{layout.edit} is no file here; the editable file must exist")
+        raise LayoutError(
+            f"--edit {layout.edit}: there is no such file here; name one that exists, from the top of the repository"
+        )
     if not layout.metric or not layout.goal:
         raise LayoutError("say what is measured: --metric NAME --goal minimize (or maximize)")
+    if layout.goal not in ("minimize", "maximize"):
+        raise LayoutError(
+            f"--goal is minimize where a smaller {layout.metric} is better, or maximize, not {layout.goal!r}"
+        )
+    if not re.fullmatch(SHORT_NAME, layout.loop):
+        raise LayoutError(
+            f"--loop {layout.loop!r} is not allowed here; {IN_WORDS[SHORT_NAME]}, as in --loop small-gpt"
+        )
     if not re.fullmatch(METRIC_NAME, layout.metric):
         raise LayoutError(
             f"{layout.metric!r} cannot be a metric's name, which has letters, digits and _ . / -, 64 at most, and starts "

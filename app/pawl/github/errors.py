@@ -81,6 +81,8 @@ class Unreachable(GitHubError):
     A write may have had its effect all the same: look before it is made again.
     """
 
+    hint = "If that lasts, check the network, the proxy, and PAWL_API where it is set"
+
 
 class Moved(Exception):
     """What a decision rested on has changed since it was seen: look again. Nothing was written."""

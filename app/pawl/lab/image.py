@@ -64,7 +64,8 @@ def image_for(client: DockerClient, rules: Loop, overlay: Overlay, folder: Folde
             f"The image of {dockerfile} could not be built: {error.msg}\nThe end of its log:\n{tail(log, LOG_TAIL)}"
         ) from None
     except DockerException as error:
+        said = tail(str(getattr(error, "explanation", None) or error), 300)
         raise Refused(
-            f"The image {rules.run.image} cannot be had: {tail(str(error), 300)}. "
+            f"The image {rules.run.image} cannot be had: {said}. "
             "Put it on this machine, or name another in run.image."
         ) from None

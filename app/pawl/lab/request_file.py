@@ -41,7 +41,7 @@ def read_request(path: Path) -> Request:
             ) from None
         why = one_line(f"{where}: {first['msg']}" if where else first["msg"])
         raise MeasureError(
-            f"{path} is no valid request ({error.error_count()} problems)", why, remedy
+            f"{path} is no valid request (problems: {error.error_count()})", why, remedy
         ) from None
     except ValueError as error:
         raise MeasureError(f"{path} is no valid request", one_line(str(error)), remedy) from None
