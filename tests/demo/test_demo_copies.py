@@ -14,10 +14,11 @@ from rich.console import Console
 from pawl.core.config import CONFIG_PATH
 from pawl.core.config_file import parse_config
 from pawl.core.config_parts import Metric
+from pawl.demo.agent import AgentChoice
 from pawl.demo.plan import Terms
-from pawl.demo.results import results
-from pawl.demo.run import run_try
-from pawl.demo.screen import header, tell_end
+from pawl.demo.results import Results, Row, results
+from pawl.demo.run import run_demo, run_try
+from pawl.demo.screen import header, tell, tell_end
 from pawl.demo.town import DemoError, Town, limited
 
 TWO = """\
@@ -81,7 +82,10 @@ def test_a_folder_that_cannot_be_and_a_port_in_use_are_said_in_a_sentence(tmp_pa
 
 
 def test_runs_have_the_packages_of_the_users_own_python(tmp_path: Path) -> None:
-    """Pawl's own `python` came first, so that a script failed in `pawl try` which `pawl check` had just found usable."""
+    """Pawl's own `python` came first, so that a script failed in `pawl try` which `pawl check` had just found usable.
+
+    A keep that waits for review comes with the command that takes it: it took a server, a token and curl.
+    """
     environment, repository = tmp_path / "environment", tmp_path / "repository"
     (environment / "bin").mkdir(parents=True)
     (environment / "only_here.py").write_text("BASE = 2.0\n")
@@ -106,6 +110,13 @@ def test_runs_have_the_packages_of_the_users_own_python(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert ("nothing was left to do; --experiments with more" in done.stdout) == again
+    keep = next(line for line in done.stdout.splitlines() if line.startswith("take keep 1"))
+    subprocess.run(
+        ["sh", "-c", keep.removeprefix("take keep 1").replace("cherry-pick", "cherry-pick --no-commit")],
+        check=True,
+        capture_output=True,
+    )
+    assert "STEP = 0.5\n" not in (repository / "a.py").read_text()
 
 
 def test_results_that_cannot_be_written_are_said_before_the_run(tmp_path: Path) -> None:
@@ -128,13 +139,47 @@ def test_results_that_cannot_be_written_are_said_before_the_run(tmp_path: Path) 
         run_try(tmp_path, None, tmp_path / "home", Terms(1, json_file=tmp_path / "no" / "folder.json"))
 
 
-def test_the_last_words_name_commands_only_where_there_is_a_ledger_to_check() -> None:
-    nothing = results([], Metric(name="m", goal="minimize"), "http://here", {})
-    assert "being measured" in header(nothing)
+def test_the_last_words_leave_out_what_there_is_not_and_break_no_command() -> None:
+    assert "being measured" in header(results([], Metric(name="m", goal="minimize"), "http://here", {}))
     said = io.StringIO()
-    console = Console(file=said, width=40)
-    tell_end(console, nothing, "http://here", "")
-    assert "check it" not in said.getvalue()
     long = "git clone '/a b/c.git' copy && pawl verify copy && pawl ledger copy"
-    tell_end(console, nothing, "http://here", long)
-    assert long in said.getvalue()  # in one line: it is there to be pasted
+    tell(Console(file=said, width=40), {"check it": long, "take it home": ""})
+    assert said.getvalue() == f"check it       {long}\n"  # in one line: it is there to be pasted
+
+
+def test_a_long_hypothesis_takes_no_room_from_the_other_columns() -> None:
+    """Number, stage, runs and sigma were gone from the table, and `-0.0008912` lost its last digit to an ellipsis."""
+    row = Row(
+        5, "http://here", "discard", "closed", "screen", 1, -0.0008912, -0.0, 1.0, 1.0, 20, "word " * 40
+    )
+    said = io.StringIO()
+    tell_end(
+        Console(file=said, width=140),
+        Results("m", "minimize", baseline=2.0, best=2.0, gain=0.0, sigma=0.03, experiments=(row,)),
+    )
+    line = said.getvalue().splitlines()[1]
+    assert line.split()[:7] == ["5", "discard", "closed", "screen", "1", "-0.0008912", "+0.0"]
+    assert line.endswith("…")
+    assert len(line) <= 140
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (AgentChoice("llm", "anthropic:m"), r"ANTHROPIC_API_KEY.*--base-url"),
+        (
+            AgentChoice("llm", "openai:m", "http://127.0.0.1:9/v1"),
+            r"no model answers at .*:9/v1 .*start its server",
+        ),
+        (AgentChoice("command", command="no-such-agent -p"), r"no-such-agent.* on your PATH"),
+        (AgentChoice("gpt"), r"--proposer: must be 'search', 'llm' or 'command', not 'gpt'"),
+    ],
+)
+def test_an_agent_that_cannot_work_is_told_before_the_calibration(
+    choice: AgentChoice, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with a model that did not answer said nothing but "no job", for as long as anybody waited."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with pytest.raises(DemoError, match=told):
+        run_demo("packing", tmp_path / "home", Terms(1, agent=choice))
+    assert not (tmp_path / "home").exists()

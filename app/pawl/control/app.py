@@ -158,9 +158,12 @@ class PawlApp:
 
     def at_rest(self) -> bool:
         """Whether nothing waits to be looked at, and no proposal is being made."""
+        return not self.thinking() and self.workers.at_rest()
+
+    def thinking(self) -> bool:
+        """Whether a proposal is being made, waits to be opened, or is to be asked for again after a while."""
         with self._guard:
-            thinking = any(loops.thinking() for loops in self._repositories.values())
-        return not thinking and self.workers.at_rest()
+            return any(loops.thinking() for loops in self._repositories.values())
 
     def notices(self, repository: str) -> dict[str, tuple[str, ...]]:
         """Why nothing happens in a repository, by loop, as the last look saw it."""

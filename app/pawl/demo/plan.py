@@ -9,7 +9,7 @@ from pathlib import Path
 from pawl.core.config import CONFIG_PATH, Config, Loop
 from pawl.core.config_file import ConfigError, parse_config
 from pawl.core.config_parts import Agent
-from pawl.demo.agent import AgentChoice
+from pawl.demo.agent import AgentChoice, means_here, must_be_able
 from pawl.demo.town import DemoError
 
 
@@ -43,12 +43,13 @@ def plan_of(name: str, loop: str, config: Config, terms: Terms) -> Plan:
     """The run, with the chosen agent among its rules.
 
     Raises:
-        DemoError: the results cannot be written, or the options do not go together.
+        DemoError: the results cannot be written, the options do not go together, or the agent lacks what it needs.
     """
     _writable(terms.json_file)
     rules = config.loops[loop]
     section = terms.agent.section(rules.agent.model_dump(mode="json", exclude_defaults=True))
     chosen = rules.model_copy(update={"agent": Agent.model_validate(section)})
+    must_be_able(chosen.agent, means_here(os.environ, chosen.agent))
     return Plan(name, loop, config.model_copy(update={"loops": {**config.loops, loop: chosen}}), terms)
 
 
@@ -59,7 +60,9 @@ def _writable(json_file: Path | None) -> None:
         DemoError: it cannot.
     """
     if json_file is not None and (json_file.is_dir() or not os.access(json_file.absolute().parent, os.W_OK)):
-        raise DemoError(f"--json {json_file} cannot be written")
+        raise DemoError(
+            f"--json {json_file} cannot be written: name a file in a folder that you may write to"
+        )
 
 
 def examples() -> Path:

@@ -20,19 +20,24 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from pawl.commands.logs import log_as_json
 from pawl.core.config import CONFIG_PATH
 from pawl.core.digest import sha256
 from pawl.demo.agent import means_here
 from pawl.demo.plan import Plan, Terms, config_at, examples, plan_of
-from pawl.demo.screen import picture, tell_end
+from pawl.demo.results import Results
+from pawl.demo.screen import picture, tell, tell_end
 from pawl.demo.town import OWNER, DemoError, Town, git
 from pawl.demo.watch import Watch
+from pawl.github.names import experiment_branch
 from pawl.lab import default_cache
 
 REFRESH = 0.25
 """Seconds between two pictures."""
+HUB_PORT = 4080
+"""Where `pawl hub` is told to serve the pages of a run that has ended."""
 EXAMPLES = ("packing", "nanogpt", "harness")
 
 
@@ -93,14 +98,24 @@ def run_try(path: Path, loop: str | None, home: Path | None, terms: Terms) -> in
                 f"To start from what is there now: rm -r {shlex.quote(str(town.home))}"
             )
 
-        def fetching() -> str:
-            result = f"result/{loop}"
-            if not town.take_home(plan.name, since, branch, result):
-                return ""
-            fetch = ["git", "-C", str(path), "fetch", str(town.git_folder(plan.name)), f"{result}:{result}"]
-            return shlex.join(fetch)
+        here = ["git", "-C", str(path)]
 
-        return _run(town, plan, fetching)
+        def taking(found: Results) -> dict[str, str]:
+            words, result = {}, f"result/{loop}"
+            merged = town.take_home(plan.name, since, branch, result)
+            folder = str(town.mirror(plan.name))
+            if merged:
+                words["take it home"] = shlex.join([*here, "fetch", folder, f"{result}:{result}"])
+            waiting = [
+                row.number for row in found.experiments if (row.verdict, row.outcome) == ("keep", "open")
+            ]
+            for number in waiting:
+                fetch = shlex.join([*here, "fetch", folder, experiment_branch(loop, number)])
+                pick = shlex.join([*here, "cherry-pick", "FETCH_HEAD"])
+                words[f"take keep {number}"] = f"{fetch} && {pick}"
+            return words
+
+        return _run(town, plan, taking)
 
 
 def _state(path: Path) -> str:
@@ -115,13 +130,13 @@ def _state(path: Path) -> str:
     return sha256(os.fsencode("\0".join(listed)))
 
 
-def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
+def _run(town: Town, plan: Plan, taking: Callable[[Results], dict[str, str]] = lambda _: {}) -> int:
     """Bring the loop forward until its experiments are concluded, and show it meanwhile.
 
     Args:
         town: where it runs.
         plan: what to run.
-        fetching: the command that takes the result home, once there is one; empty where there is none.
+        taking: the commands that take what came out home, by what they are for.
     """
     rules = plan.rules
     agent = rules.agent.model_dump(mode="json", exclude_defaults=True)
@@ -133,63 +148,78 @@ def _run(town: Town, plan: Plan, fetching: Callable[[], str] = str) -> int:
     watch = Watch(town, plan)
     watch.read()
     finished = watch.complete()
-    console = Console()
+    console = Console(emoji=False)  # the name of a model may hold ":x:"
+    pages = f"{town.server.url}/{plan.name}"
     if not console.is_terminal:
         console.width = 140  # a log or a pipe is as wide as it needs to be
-    pages = f"{town.server.url}/{plan.name}"
+        console.print(Text(f"watch it at {pages} while it runs"), soft_wrap=True)
     try:
         _show(watch, console, pages)
     except KeyboardInterrupt:
         console.print("stopped; run the same command again to go on")
-        _tell_fetch(console, fetching())
+        tell(console, taking(watch.results(pages)))
         return 130
     found = watch.results(pages)
-    tell_end(console, found, pages, _check_commands(town, plan) if found.experiments else "")
+    stays = console.is_terminal and sys.stdin.isatty()
+    tell_end(console, found)
     if plan.terms.json_file is not None:
         plan.terms.json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+    words = {
+        "pull requests": f"{pages}/pulls" if stays else "",
+        "pages": "" if stays else _pages_command(town, plan),
+        "check it": _check_commands(town, plan) if found.experiments else "",
+        **taking(found),  # before the wait: who leaves the pages up must see it, too
+    }
+    tell(console, words)
     for notice in watch.notices():
-        console.print(notice, markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(notice), soft_wrap=True)
     if finished:
         console.print(
             "nothing was left to do; --experiments with more goes on, --home with a new folder begins anew"
         )
-    _tell_fetch(console, fetching())  # before the wait: who leaves the pages up must see it, too
-    if console.is_terminal and sys.stdin.isatty():
+    if stays:
         console.print("the pages stay up until you press Ctrl-C")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
         console.print()  # what comes next must not follow the terminal's ^C
+        tell(console, {"pages": _pages_command(town, plan)})
     return 0 if watch.complete() else 1
 
 
 def _show(watch: Watch, console: Console, pages: str) -> None:
     """A picture of the run as long as it goes on; a line for each news where there is no terminal."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        said = ""
+        said: set[str] = set()
         while not watch.over():
             progress, now = watch.progress(), datetime.now(UTC)
             if console.is_terminal:
-                shown = picture(watch.results(pages), progress, watch.notices(), now, pages)
+                shown = picture(watch.results(pages), progress or watch.idle(), watch.notices(), now, pages)
                 live.update(shown, refresh=True)
-            elif (line := watch.news(progress)) != said:
-                said = line
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                news = list(watch.news(progress))
+                for line in (line for line in news if line not in said):
+                    console.print(Text(line), soft_wrap=True)
+                said = set(news)
             time.sleep(REFRESH)
 
 
-def _tell_fetch(console: Console, command: str) -> None:
-    if command:
-        console.print(f"take it home   {command}", markup=False, highlight=False, soft_wrap=True)
+def _pages_command(town: Town, plan: Plan) -> str:
+    """How to see the pages again: they end with this process."""
+    serve = shlex.join([_pawl(), "hub", "--home", str(town.home / "github"), "--port", str(HUB_PORT)])
+    return f"{serve}   serves them again at http://127.0.0.1:{HUB_PORT}/{plan.name}/pulls"
+
+
+def _pawl() -> str:
+    return "pawl" if shutil.which("pawl") else sys.argv[0]
 
 
 def _check_commands(town: Town, plan: Plan) -> str:
     """What anybody can type to check the ledger; it needs no password, and works when the pages are gone as well."""
     clone = f"{plan.name.partition('/')[2]}-copy"
-    pawl = "pawl" if shutil.which("pawl") else sys.argv[0]
     commands = (
         ["git", "clone", str(town.mirror(plan.name)), clone],
-        [pawl, "verify", clone],
-        [pawl, "ledger", clone],
+        [_pawl(), "verify", clone],
+        [_pawl(), "ledger", clone],
     )
     return " && ".join(map(shlex.join, commands))
 

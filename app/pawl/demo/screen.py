@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,20 +32,21 @@ class Progress:
 
     def brief(self) -> str:
         """The job by name and number of runs."""
-        what = "experiment" if self.request.purpose is Purpose.EXPERIMENT else str(self.request.purpose)
         count = len(self.request.runs) + (len(self.record.runs) if self.record else 0)
-        return f"{what} {self.request.number}, run {count}"
+        return f"{self._name()}: {f'run {count}' if count else 'preparing'}"
+
+    def _name(self) -> str:
+        number, purpose = self.request.number, self.request.purpose
+        return (
+            f"experiment {number}" if purpose is Purpose.EXPERIMENT else f"calibration {number} ({purpose})"
+        )
 
     def line(self, now: datetime) -> str:
         """The job in one line: what, which run, and the time left in its budget."""
         request = self.request
-        what = (
-            f"experiment {request.number}"
-            if request.purpose is Purpose.EXPERIMENT
-            else f"calibration {request.number}"
-        )
+        what = self._name()
         if self.record is None or not self.record.runs:
-            return f"{what} ({request.purpose}): preparing"
+            return f"{what}: preparing"
         run = self.record.runs[-1]
         count = len(request.runs) + len(self.record.runs)
         if run.status is not RunStatus.STARTED:
@@ -69,10 +71,12 @@ def header(results: Results) -> str:
 
 def table(results: Results) -> Table:
     """All experiments, one a row."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Table(
+        box=None, pad_edge=False, header_style="bold", expand=True
+    )  # else a long hypothesis eats the others
     for name, width in (("#", 2), ("verdict", 12), ("outcome", 10), ("stage", 7)):
         shown.add_column(name, no_wrap=True, min_width=width)
-    for name, width in (("runs", 4), ("effect", 9), ("sigma", 6)):
+    for name, width in (("runs", 4), ("effect", 10), ("sigma", 6)):
         shown.add_column(name, justify="right", no_wrap=True, min_width=width)
     shown.add_column("hypothesis", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in results.experiments:
@@ -93,14 +97,16 @@ def _cells(row: Row) -> list[Text]:
         sigma,
         row.hypothesis,
     ]
-    return [Text(cell) for cell in cells]  # Text is never read as markup: a hypothesis is data
+    return [
+        Text(cell, overflow="ellipsis") for cell in cells
+    ]  # Text is never read as markup: a hypothesis is data
 
 
 def picture(
-    results: Results, progress: Progress | None, notices: list[str], now: datetime, pages: str
+    results: Results, progress: Progress | str, notices: list[str], now: datetime, pages: str
 ) -> Group:
-    """The whole screen."""
-    busy = progress.line(now) if progress else "waiting for the next job"
+    """The whole screen; `progress` is a job that runs, or what goes on while none does."""
+    busy = progress if isinstance(progress, str) else progress.line(now)
     parts = [
         Text(f"watch it at {pages}", style="dim"),
         Text(header(results), style="bold"),
@@ -110,10 +116,14 @@ def picture(
     return Group(*parts, table(results))
 
 
-def tell_end(console: Console, results: Results, pages: str, commands: str) -> None:
-    """The last words: all experiments, where to look further, and the commands that check the ledger, if it is there."""
+def tell_end(console: Console, results: Results) -> None:
+    """What a run came to: all experiments, and the gain."""
     console.print(table(results))
     console.print(Text(header(results), style="bold"))
-    console.print(Text(f"pull requests  {pages}/pulls"))
-    if commands:
-        console.print(Text(f"check it       {commands}"), soft_wrap=True)
+
+
+def tell(console: Console, words: Mapping[str, str]) -> None:
+    """The last words: commands and addresses by what they are for, each in a line to be pasted; empty ones are left out."""
+    for label, text in words.items():
+        if text:
+            console.print(Text(f"{label:<15}{text}"), soft_wrap=True)

@@ -148,6 +148,10 @@ class Town:
         """Whether the App has nothing to look at, and no job waits for the runner."""
         return self.app is not None and self.app.app.at_rest() and not self.hub.store.all("queue")
 
+    def thinking(self) -> bool:
+        """Whether an edit is being made, waits to be opened, or is to be asked for again after a while."""
+        return self.app is not None and self.app.app.thinking()
+
     def notices(self, name: str, loop: str) -> tuple[str, ...]:
         """Why nothing happens, in sentences."""
         return self.app.app.notices(name).get(loop, ()) if self.app else ()

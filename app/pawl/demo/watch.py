@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pawl.commands.history import HistoryError, read_histories
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Record, Request
@@ -84,10 +86,18 @@ class Watch:
         """Why nothing happens, as the App's last look saw it."""
         return list(self._town.notices(self._plan.name, self._plan.loop))
 
-    def news(self, progress: Progress | None) -> str:
-        """One line for a log: what runs, or what was concluded last."""
+    def idle(self) -> str:
+        """What goes on while no job runs."""
+        return "waiting for an edit" if self._town.thinking() else "waiting for the next job"
+
+    def news(self, progress: Progress | None) -> Iterator[str]:
+        """Lines for a log: what was concluded last, what runs, and why nothing happens."""
         found = self.results("").experiments
         last = f"{len(self._ended())} of {self._plan.terms.experiments} concluded"
         if found:
             last += f", last: experiment {found[-1].number} {found[-1].verdict}"
-        return f"{last}; {progress.brief() if progress else 'no job'}"
+        if self.complete():
+            yield last
+            return
+        yield f"{last}; {progress.brief() if progress else self.idle()}"
+        yield from self.notices()

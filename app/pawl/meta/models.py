@@ -16,6 +16,8 @@ ADDRESSES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.op
 VARIABLES = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 NEWER = (".openai.com", ".azure.com", "openrouter.ai")
 """Hosts that are told the size of an answer as ``max_completion_tokens``; all others as ``max_tokens``."""
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Hosts that are this machine: no proxy lies between."""
 UNUSED_KEY = "none"
 """What a server that wants no key is sent in its place: the clients insist on one."""
 
@@ -73,7 +75,7 @@ def connect(agent: Agent, means: Means, timeout: float) -> tuple[Model, Any]:
         ) from None
     # No redirect: the key goes to this address or nowhere. A proxy of the environment is for other machines than this one.
     host = urlsplit(address).hostname or ""
-    local = host in ("127.0.0.1", "localhost", "::1")
+    local = host in LOCAL
     client = httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=not local)
     model: Model
     if provider == "anthropic":
