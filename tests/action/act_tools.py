@@ -6,6 +6,7 @@ where ``PAWL_REQUIRE_ACT=1``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -34,7 +35,12 @@ const { DefaultArtifactClient } = require("@actions/artifact");
     core.warning("no files were found");
     return;
   }
-  await new DefaultArtifactClient().uploadArtifact(core.getInput("name"), wanted, path.dirname(wanted[0]), {});
+  const isFolder = (name) => fs.statSync(name).isDirectory();
+  const within = (name) => fs.readdirSync(name, { recursive: true }).map((file) => path.join(name, file));
+  const files = wanted.flatMap((name) => isFolder(name) ? within(name).filter((file) => !isFolder(file)) : [name]);
+  const folders = files.map((file) => path.dirname(path.resolve(file)).split(path.sep));
+  const shared = folders.reduce((one, other) => one.slice(0, one.findIndex((part, at) => part !== other[at]) >>> 0));
+  await new DefaultArtifactClient().uploadArtifact(core.getInput("name"), files, shared.join(path.sep) || path.sep, {});
 })().catch((error) => core.setFailed(error.message));
 """
 UPLOAD_ACTION = """\
@@ -78,7 +84,8 @@ def act() -> str:
 @cache
 def upload_action() -> Path:
     """A folder with actions/upload-artifact as far as Pawl uses it, over GitHub's own toolkit."""
-    place = CACHE / f"upload-{ARTIFACT}-{STORAGE}-{ESBUILD}"
+    digest = hashlib.sha256(UPLOAD.encode()).hexdigest()[:8]
+    place = CACHE / f"upload-{ARTIFACT}-{STORAGE}-{ESBUILD}-{digest}"
     if not (place / "index.js").is_file():
         _bundle(place)
     (place / "action.yml").write_text(UPLOAD_ACTION)
