@@ -33,6 +33,7 @@ from messages_samples import (
 from pawl.core.cheats import CHEATS
 from pawl.core.config import SEAL, SELECT
 from pawl.core.decision import Fence, Verdict
+from pawl.core.finding import Finding, GuardCheck
 from pawl.core.ledger import Outcome
 from pawl.core.measurement import Arm, Calibration, Purpose, RunFact, RunStatus, Stage, Step
 from pawl.core.policy import INCIDENT_LABEL, PAUSED_LABEL, RESUME_LABEL, Hold, HoldReason
@@ -53,7 +54,7 @@ from pawl.messages.holds import hold_text
 from pawl.messages.labels import LABELS, VERDICT_LABELS
 from pawl.messages.pull_requests import Made, Proposal, pull_request_body
 from pawl.messages.rendering import LIMIT
-from pawl.messages.report import Report
+from pawl.messages.report import Report, guard_rows
 from pawl.messages.request_text import read_request
 from pawl.messages.tracking import LoopState, loop_state, tracking_body, tracking_marker, tracking_title
 
@@ -649,3 +650,11 @@ def test_labels_are_what_github_admits_and_what_core_names() -> None:
     for label in LABELS:
         assert re.fullmatch("[0-9a-f]{6}", label.color)
         assert 0 < len(label.description) <= 100
+
+
+def test_a_metric_called_seconds_is_told_from_the_guard_over_a_runs_time() -> None:
+    """A benchmark's comment showed `seconds` twice, with figures that contradicted each other."""
+    broken = GuardCheck("seconds", "+10%", 1.0, 2.0, False)
+    finding = Finding(Verdict.DISCARD, Stage.SEAL, "", guards=(broken,))
+    assert guard_rows(finding, "seconds")[0][0] == "`seconds` of the whole run"
+    assert guard_rows(finding, "loss")[0][0] == "`seconds`"

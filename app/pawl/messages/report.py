@@ -104,11 +104,16 @@ def effect_pairs(line: VerdictLine) -> Safe:
     return count(len(places), "fresh pair of runs", "fresh pairs of runs")
 
 
-def guard_rows(finding: Finding) -> list[tuple[Safe, Safe, Safe, Safe, Safe]]:
-    """Guard, bound, baseline, candidate, whether it is kept. Three digits: guards are bounds, not results."""
+def guard_rows(finding: Finding, metric: str) -> list[tuple[Safe, Safe, Safe, Safe, Safe]]:
+    """Guard, bound, baseline, candidate, whether it is kept. Three digits: guards are bounds, not results.
+
+    A loop may call its metric ``seconds``, as the guard over a run's time is called.
+    """
     return [
         (
-            code(guard.name, 64),
+            Safe(f"{code(guard.name, 64)} of the whole run")
+            if guard.name == metric
+            else code(guard.name, 64),
             code(guard.bound, 40),
             _three(guard.baseline),
             _three(guard.candidate),
@@ -157,7 +162,7 @@ def report_values(report: Report) -> dict[str, object]:
         "incident": prose(finding.incident) if finding.incident not in ("", line.reason) else "",
         "runs": run_rows(line.runs),
         "lost": lost_rows(report.ledger, line.experiment, report.page),
-        "guards": guard_rows(finding),
+        "guards": guard_rows(finding, metric.name),
         "inside": duration(line.seconds_in_budget),
         "outside": duration(line.seconds_outside),
         "device": code(line.device, 80) if line.device else "",
