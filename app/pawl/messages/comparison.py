@@ -35,6 +35,7 @@ def comparison_comment(request: Request, record: Record, compared: Compared) -> 
         baseline=number(compared.baseline),
         candidate=number(compared.candidate),
         effect=effect_words(metric, effect) if effect is not None else "",
+        differs=compared.comparison in (Comparison.BETTER, Comparison.WORSE),
         detectable=number(compared.detectable),
         reason=prose(compared.reason) if compared.reason else "",
         runs=run_rows(record.facts),
