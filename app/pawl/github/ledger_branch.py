@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -154,14 +155,20 @@ class LedgerBranch:
 
     def _read(self, loop: str, segments: Mapping[str, str]) -> tuple[AnyLine, ...]:
         before, parsed = self._parsed.get(loop, {}), dict[str, _Segment]()
-        for name, sha in sorted(segments.items()):
-            if sha in before:
-                parsed[sha] = before[sha]
-            else:
-                text = self._objects.blob(sha).decode("utf-8", errors="replace")
-                read = parse_lines(text, f"{loop}/{name} on {LEDGER_BRANCH}")
-                parsed[sha] = _Segment(read, written_digests(text))
+        with ThreadPoolExecutor(
+            1
+        ) as ahead:  # one request after the other still, and the answers read meanwhile
+            texts = ahead.map(self._text, [sha for _, sha in sorted(segments.items()) if sha not in before])
+            for name, sha in sorted(segments.items()):
+                parsed[sha] = before[sha] if sha in before else _parsed(next(texts), f"{loop}/{name}")
         lines = tuple(line for part in parsed.values() for line in part.lines)
         check_chain(lines, [digest for part in parsed.values() for digest in part.digests])
         self._parsed[loop] = parsed
         return lines
+
+    def _text(self, sha: str) -> str:
+        return self._objects.blob(sha).decode("utf-8", errors="replace")
+
+
+def _parsed(text: str, path: str) -> _Segment:
+    return _Segment(parse_lines(text, f"{path} on {LEDGER_BRANCH}"), written_digests(text))
