@@ -280,6 +280,17 @@ def test_who_closed_it_is_told(world: World) -> None:
     assert (experiment.open, experiment.merged, experiment.ended_by) == (False, False, "pawl-local[bot]")
 
 
+def test_an_opening_that_died_before_its_edit_takes_no_number_though_the_base_moves(world: World) -> None:
+    """A server that was killed there while another experiment merged left a branch for ever, and a number short."""
+    world.settle()
+    before = world.tip("main")
+    world.to_measured(gain=0.1)
+    world.view.client.post("git/refs", {"ref": "refs/heads/pawl/demo/2", "sha": before})
+    world.step()
+    assert (world.ledger()[-1]["outcome"], world.tip("main") != before) == ("merged", True)
+    assert world.observe(fresh=True).last_number == 1
+
+
 def test_a_concluded_experiment_that_is_reopened_stays_concluded(world: World) -> None:
     world.settle()
     world.to_measured()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pawl.core.ledger import OutcomeLine, VerdictLine
+from pawl.core.ledger import Measured, OutcomeLine, VerdictLine
 from pawl.github.experiments import left_edit
 from pawl.github.look import Look
 
@@ -16,12 +16,12 @@ push can make one of any number, and behind the last one with nine digits there 
 def last_number(look: Look) -> int:
     """The largest number in use anywhere.
 
-    A bare branch at the base's tip is what is left of an opening that died at once: its number is free.
+    A bare branch where the base is, or was, is what is left of an opening that died at once: its number is free.
     """
-    tip = look.tip().sha
+    bare = _bases(look)
     opened = [look.number_of(pull.branch) or 0 for pull in look.view.pulls.known().values()]
     last = max((*opened, *_concluded(look)), default=0)
-    for number in sorted(number for _, number, at in _branches(look) if at != tip):
+    for number in sorted(number for _, number, at in _branches(look) if at not in bare):
         last = max(last, number if number - last <= LEAP else 0)
     return last
 
@@ -43,6 +43,13 @@ def unopened(look: Look, last: int) -> Iterator[int]:
 
 def _concluded(look: Look) -> set[int]:
     return {line.experiment for line in look.lines if isinstance(line, (VerdictLine, OutcomeLine))}
+
+
+def _bases(look: Look) -> set[str]:
+    """The base's tip, and those before it that the ledger tells of."""
+    measured = {line.base for line in look.lines if isinstance(line, Measured)}
+    merged = {line.commit for line in look.lines if isinstance(line, OutcomeLine) and line.commit}
+    return {look.tip().sha, *measured, *merged}
 
 
 def _branches(look: Look) -> Iterator[tuple[str, int, str]]:
