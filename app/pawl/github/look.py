@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pawl.core.config import Loop
 from pawl.core.digest import TreeEntry, git_blob_sha, inputs_digest, matches
-from pawl.core.ledger import AnyLine
+from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.github.facts import Branch, CheckRun
 from pawl.github.names import check_name, experiment_of
 from pawl.github.view import RepositoryView
@@ -28,6 +29,17 @@ class Look:
             NotFound: there is no such branch.
         """
         return self.view.refs.branch(self.rules.branch)
+
+    @cached_property
+    def over(self) -> frozenset[int]:
+        """Experiments that have their outcome."""
+        return frozenset(line.experiment for line in self.lines if isinstance(line, OutcomeLine))
+
+    @cached_property
+    def concluded(self) -> frozenset[int]:
+        """Experiments that have a verdict or their outcome."""
+        verdicts = (line.experiment for line in self.lines if isinstance(line, VerdictLine))
+        return self.over.union(verdicts)
 
     def number_of(self, branch: str) -> int | None:
         """The number of the loop's experiment that a branch belongs to; none if it is none of them."""

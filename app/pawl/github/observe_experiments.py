@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pawl.core.edit import objections, scope_objection
-from pawl.core.ledger import OutcomeLine, VerdictLine
+from pawl.core.ledger import VerdictLine
 from pawl.core.snapshot import Attempt, Check, Experiment
 from pawl.github.facts import Pull
 from pawl.github.look import Look
@@ -17,11 +17,10 @@ from pawl.messages.commits import SKIP, EditNotes, read_edit_commit
 
 def experiments_of(look: Look) -> Iterator[Experiment]:
     """Every experiment that is not over, by number."""
-    over = _over(look)
     by_number: dict[int, Pull] = {}
     for _, pull in sorted(look.view.pulls.known().items()):
         number = look.number_of(pull.branch)
-        if number is None or number in over:
+        if number is None or number in look.over:
             continue
         if number not in by_number or pull.open or not by_number[number].open:
             by_number[number] = pull
@@ -31,15 +30,11 @@ def experiments_of(look: Look) -> Iterator[Experiment]:
 
 def leftovers(look: Look) -> Iterator[int]:
     """Merged experiments that are over, and whose branch is there still. Where somebody works on, it has moved."""
-    over, own = _over(look), look.view.refs.own()
+    own = look.view.refs.own()
     for pull in look.view.pulls.known().values():
         number = look.number_of(pull.branch)
-        if number in over and pull.merged and own.get(pull.branch) == pull.head:
+        if number in look.over and pull.merged and own.get(pull.branch) == pull.head:
             yield number
-
-
-def _over(look: Look) -> set[int]:
-    return {line.experiment for line in look.lines if isinstance(line, OutcomeLine)}
 
 
 def _experiment(look: Look, number: int, pull: Pull) -> Experiment:

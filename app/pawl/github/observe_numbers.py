@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pawl.core.ledger import Measured, OutcomeLine, VerdictLine
+from pawl.core.ledger import Measured, OutcomeLine
 from pawl.github.experiments import left_edit
 from pawl.github.look import Look
 
@@ -18,11 +18,13 @@ def last_number(look: Look) -> int:
 
     A bare branch where the base is, or was, is what is left of an opening that died at once: its number is free.
     """
-    bare = _bases(look)
     opened = [look.number_of(pull.branch) or 0 for pull in look.view.pulls.known().values()]
-    last = max((*opened, *_concluded(look)), default=0)
-    for number in sorted(number for _, number, at in _branches(look) if at not in bare):
-        last = max(last, number if number - last <= LEAP else 0)
+    last = max((*opened, *look.concluded), default=0)
+    ahead = sorted((number, at) for _, number, at in _branches(look) if number > last)
+    bare = _bases(look) if ahead else frozenset[str]()
+    for number, at in ahead:
+        if at not in bare and number - last <= LEAP:
+            last = number
     return last
 
 
@@ -33,23 +35,19 @@ def unopened(look: Look, last: int) -> Iterator[int]:
         look: the look.
         last: the largest number in use.
     """
-    pulls, concluded = {pull.branch for pull in look.view.pulls.known().values()}, _concluded(look)
+    pulls = {pull.branch for pull in look.view.pulls.known().values()}
     for branch, number, tip in _branches(look):
-        if number > last or number in concluded or branch in pulls:
+        if number > last or number in look.concluded or branch in pulls:
             continue
         if left_edit(look.view, look.loop, number, tip) is not None:
             yield number
 
 
-def _concluded(look: Look) -> set[int]:
-    return {line.experiment for line in look.lines if isinstance(line, (VerdictLine, OutcomeLine))}
-
-
-def _bases(look: Look) -> set[str]:
+def _bases(look: Look) -> frozenset[str]:
     """The base's tip, and those before it that the ledger tells of."""
     measured = {line.base for line in look.lines if isinstance(line, Measured)}
     merged = {line.commit for line in look.lines if isinstance(line, OutcomeLine) and line.commit}
-    return {look.tip().sha, *measured, *merged}
+    return frozenset({look.tip().sha, *measured, *merged})
 
 
 def _branches(look: Look) -> Iterator[tuple[str, int, str]]:
