@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
@@ -12,10 +13,12 @@ from statistics import mean, median
 from benchmarks.figures import Figure
 from pawl.commands.logs import log_as_json
 from pawl.core.chain import LEDGER_BRANCH, parse_lines
+from pawl.core.decision import Verdict
 from pawl.core.ledger import AnyLine, OutcomeLine, VerdictLine
 from pawl.core.measurement import Stage
 from pawl.demo.runner import Stint
 from pawl.demo.town import OWNER, Town
+from pawl.localhub.hub import Exchange
 
 LOOP = "packing"
 NAME = f"{OWNER}/{LOOP}"
@@ -41,19 +44,21 @@ def measure() -> list[Figure]:
         lines = _lines(town)
         windows = _windows(town)
         stints = list(town.runner.stints)
-    screened = {n.key for n in lines if isinstance(n, VerdictLine) and n.stage is Stage.SCREEN and n.runs}
-    dropped = [count for before, keys, count in windows if screened & set(keys) and screened & set(before)]
-    total = sum(count for _, _, count in windows)
+    kept = {n.key for n in lines if isinstance(n, VerdictLine) and n.verdict is Verdict.KEEP}
+    dropped = {n.key for n in lines if isinstance(n, VerdictLine) and n.stage is Stage.SCREEN and n.runs}
+    total = sum(window.requests for window in windows)
     return [
-        Figure(
-            "API requests, experiment dropped at the screen",
-            median(dropped) if dropped else float("nan"),
-            "requests",
-            25,
-            f"median of {len(dropped)} that followed another one; all {EXPERIMENTS}: {total / EXPERIMENTS:.0f} on average",
-        ),
+        _requests("dropped at the screen", [w.requests for w in windows if w.began in dropped], 20, total),
+        _requests("merged", [w.requests for w in windows if w.began in kept], 35, total),
         *_idle(stints),
     ]
+
+
+def _requests(which: str, counts: Sequence[int], limit: int, total: int) -> Figure:
+    value = median(counts) if counts else float("nan")
+    note = f"median of {len(counts)}, {min(counts, default=0)} to {max(counts, default=0)}"
+    whole = f"all {EXPERIMENTS} with calibrations and the timer: {total / EXPERIMENTS:.1f} on average"
+    return Figure(f"API requests, experiment {which}", value, "requests", limit, f"{note}; {whole}")
 
 
 def _idle(stints: Sequence[Stint]) -> list[Figure]:
@@ -82,23 +87,35 @@ def _outcomes(lines: Sequence[AnyLine]) -> set[int]:
     return {line.experiment for line in lines if isinstance(line, OutcomeLine)}
 
 
-def _windows(town: Town) -> list[tuple[list[str], list[str], int]]:
-    """Requests between two appends to the ledger, with what both appends were about."""
+@dataclass(frozen=True)
+class Window:
+    """What one experiment costs in the long run: all that goes on from its verdict to the next one's."""
+
+    began: str
+    """Key of the verdict line that it begins with."""
+    requests: int
+
+
+def _windows(town: Town) -> list[Window]:
     commit = town.ledger_commit(NAME)
     told = _git(town, "log", "--reverse", "--format=%b%x00", commit).split("\0")[:-1]
-    keys = [body.split() or [""] for body in told]
+    told = told[1:]  # the first one creates the branch
     log = [item for item in town.hub.request_log if item.repository]
-    ends = [
-        place
-        for place, item in enumerate(log)
-        if item.method in ("PATCH", "POST") and "git/refs" in item.path and LEDGER_BRANCH in item.path
+    appended = [place for place, item in enumerate(log) if _appends(item)]
+    verdicts = [
+        (next(key for key in body.split() if key.startswith("verdict:")), place)
+        for body, place in zip(told, appended, strict=True)
+        if "verdict:" in body
     ]
-    if (
-        len(ends) == len(keys) - 1
-    ):  # the first append creates the branch, and its name is in the body of that request
-        keys = keys[1:]
-    counts = [after - before for before, after in pairwise(ends)]
-    return [(before, after, count) for (before, after), count in zip(pairwise(keys), counts, strict=False)]
+    return [Window(key, after - place) for (key, place), (_, after) in pairwise(verdicts)]
+
+
+def _appends(item: Exchange) -> bool:
+    """Whether a request moved the ledger's branch: by itself, or with the one file that was put there."""
+    moves = item.method == "PATCH" and item.path.endswith(f"/git/refs/heads/{LEDGER_BRANCH}")
+    return item.status < 300 and (
+        moves or (item.method == "PUT" and f"/contents/{LOOP}/ledger-" in item.path)
+    )
 
 
 def _git(town: Town, *arguments: str) -> str:

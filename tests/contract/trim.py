@@ -144,6 +144,7 @@ WEBHOOKS = [
     "repository-renamed",
     "repository-transferred",
     "repository-unarchived",
+    "status",
 ]
 
 PROSE = {

@@ -57,6 +57,22 @@ def test_every_facet_can_be_made_stale_by_some_event() -> None:
     assert set().union(*(_facets(name, "completed") for name in events)) == set(ALL)
 
 
+@pytest.mark.parametrize(
+    ("name", "action", "run", "began"),
+    [
+        ("workflow_run", "in_progress", {"id": 7}, 7),
+        ("workflow_run", "completed", {"id": 7}, None),
+        ("workflow_run", "in_progress", {"id": "7"}, None),
+        ("workflow_run", "in_progress", None, None),
+        ("workflow_job", "in_progress", {"id": 7}, None),
+    ],
+)
+def test_the_job_that_began_is_known_by_its_workflow_run(
+    name: str, action: str, run: Any, began: int | None
+) -> None:
+    assert Event.read(name, {"action": action, "workflow_run": run}).began == began
+
+
 def test_before_the_app_knows_its_login_nobody_is_taken_for_it() -> None:
     event = Event.read("push", {"repository": {"full_name": "us/loop"}, "sender": {"login": "ann"}})
     assert event.stale_facets("") == {"refs", "pulls"}

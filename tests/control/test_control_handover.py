@@ -10,13 +10,12 @@ import pytest
 from pawl.control.handover import BadProposal, read_handover, write_handover
 from pawl.control.thinking import Thought
 from pawl.core.edit import Edit
-from pawl.meta.atif import offline
+from pawl.meta.atif import AtifAgent, Step, Trajectory
 from pawl.meta.proposer import Proposal, Spend
 
 EDIT = Edit("RATE = 2\n", "Go faster", "search", 0.5, {"RATE": 2.0})
-MADE = Proposal(
-    EDIT, trace=offline("search", "2"), spend=Spend(("m-1",), 3, 10, 2, 5, 0.25, 9.5), notes=("a note",)
-)
+TRACE = Trajectory(agent=AtifAgent(name="llm"), steps=(Step(step_id=1, source="agent", message="2"),))
+MADE = Proposal(EDIT, trace=TRACE, spend=Spend(("m-1",), 3, 10, 2, 5, 0.25, 9.5), notes=("a note",))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,16 @@ def reads(world: World) -> int:
     return world.hub.api_requests(NAME)
 
 
+def begin(world: World) -> dict[str, Any]:
+    """Go on until the runner has taken a job; nothing more is to be done then."""
+    while (job := world.hub.service.acquire_job("bench")) is None:
+        world.deliver()
+        world.look()
+    while world.deliver() | world.look():
+        pass
+    return job
+
+
 def test_a_look_that_finds_nothing_new_asks_nothing(world: World) -> None:
     loops = loops_of(world)
     world.settle()
@@ -47,12 +57,80 @@ def test_a_look_that_finds_nothing_new_asks_nothing(world: World) -> None:
 def test_what_is_noted_is_read_again_once(world: World) -> None:
     loops = loops_of(world)
     world.settle()
-    loops.note(frozenset({"tracking"}))
+    loops.news.hear(frozenset({"tracking"}))
     before = reads(world)
     loops.look()
     assert reads(world) == before + 1
     loops.look()
     assert reads(world) == before + 1
+
+
+def test_where_webhooks_arrive_the_timer_reads_only_what_they_do_not_tell_of(world: World) -> None:
+    """Every round once read everything: thirteen requests, at five minutes a round more than half of an experiment's own."""
+    loops = loops_of(world)
+    begin(world)
+    loops.news.hear(frozenset())  # an echo of Pawl's own doing will do
+    before = reads(world)
+    loops.round(everything=False)
+    loops.look()
+    assert reads(world) == before + 2  # jobs, and the kill switch
+    loops.round(everything=False)  # and none came since
+    loops.look()
+    assert reads(world) > before + 2 + 6
+
+
+def test_now_and_then_the_timer_reads_everything(world: World) -> None:
+    """A webhook may be lost among those that arrive."""
+    loops = loops_of(world)
+    begin(world)
+    loops.news.hear(frozenset())
+    before = reads(world)
+    loops.round(everything=True)
+    loops.look()
+    assert reads(world) > before + 6
+
+
+def test_while_something_is_in_a_loops_way_the_timer_reads_everything(world: World) -> None:
+    """GitHub announces no change of a branch's rules to Pawl."""
+    world.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)
+    loops = loops_of(world)
+    world.settle()
+    world.hub.unprotect(NAME, "main")
+    loops.news.hear(frozenset())
+    loops.round(everything=False)
+    world.look()
+    loops.look()
+    world.settle()
+    assert world.outcomes() == {1: "merged"}
+
+
+def test_the_kill_switch_is_seen_in_a_round_that_reads_little(world: World) -> None:
+    loops = loops_of(world)
+    begin(world)
+    loops.news.hear(frozenset())
+    world.api("POST", "/git/refs", {"ref": "refs/pawl/stop", "sha": world.tip("main")})
+    loops.round(everything=False)
+    (looked,) = loops.look()
+    assert looked.snapshot is not None
+    assert looked.snapshot.stop
+
+
+def test_a_job_that_was_seen_to_begin_is_no_news(world: World) -> None:
+    """One job's end was looked at when the next one had begun, and then its webhook came: jobs were read twice for each."""
+    loops = loops_of(world)
+    job = begin(world)
+    world.hub.service.start_job(job["job_id"])
+    run, jobs = int(job["run_id"]), frozenset({"jobs"})
+    loops.news.hear(jobs, run)
+    before = reads(world)
+    loops.look()
+    assert reads(world) == before + 2  # the jobs, and the check run that shows it
+    loops.news.hear(jobs, run)
+    loops.look()
+    assert reads(world) == before + 2
+    loops.news.hear(jobs, run + 1)
+    loops.look()
+    assert reads(world) == before + 3
 
 
 def test_a_refused_merge_is_asked_for_once_until_something_changes(world: World) -> None:
@@ -66,7 +144,7 @@ def test_a_refused_merge_is_asked_for_once_until_something_changes(world: World)
     before = reads(world)
     loops.look()
     assert reads(world) == before
-    loops.note(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}))
     loops.look()
     assert sum(write.endswith("/merge") for write in world.writes()) == asked + 1
     assert len(world.comments(world.pull(1)["number"])) == 1
@@ -78,7 +156,7 @@ def test_a_configuration_that_cannot_be_used_is_told(world: World) -> None:
     with pytest.raises(ConfigError, match=r"pawl\.yml"):
         loops.look()
     world.push({".github/pawl.yml": None})
-    loops.note(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}))
     assert loops.look() == []
 
 
@@ -145,7 +223,7 @@ def test_a_look_ends_after_its_rounds(world: World) -> None:
 
     loops._actor.apply = apply
     loops.look()
-    loops.note(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}))
     assert applied.count("UpdateTracking") <= MAX_ROUNDS
 
 

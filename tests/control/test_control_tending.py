@@ -10,7 +10,6 @@ import pytest
 from faults_kit import BETTER, LOOP, NAME, PERSON, World, config, faulty_world
 
 from pawl.control.app import IDLE_ROUNDS
-from pawl.control.events import ALL
 from pawl.core.config import CONFIG_PATH
 from pawl.messages.scaffold import workflow
 
@@ -163,7 +162,7 @@ def test_tending_costs_a_look_nothing(world: World) -> None:
     loops: Any = world.app._repositories[NAME]
 
     def cost() -> int:
-        loops.note(ALL)
+        loops.news.everything()
         before = world.hub.api_requests(NAME)
         loops.look()
         return world.hub.api_requests(NAME) - before

@@ -16,7 +16,7 @@ from pawl import __version__
 from pawl.control.database import Arrival, Database
 from pawl.control.desk import Desk
 from pawl.control.errors import DatabaseUnusable
-from pawl.control.events import ALL, INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Delivered, Event
+from pawl.control.events import INSTALLATION_EVENTS, LISTING_EVENTS, SUBSCRIBED, Delivered, Event
 from pawl.control.figures import Figures
 from pawl.control.installations import Installations
 from pawl.control.library import library_of
@@ -40,6 +40,8 @@ INSTALLATIONS = "*"
 """The queue's key for "ask GitHub where the App is installed"."""
 PROPOSALS_AT_ONCE = 4
 REACTIONS_AT_ONCE = 2
+FULL_ROUNDS = 6
+"""Rounds of the timer between two that read everything again, also where webhooks arrive: half an hour by default."""
 IDLE_ROUNDS = 12
 """Rounds of the timer between two looks at a repository that has no loop: an hour by default. Webhooks tell of the rest."""
 
@@ -137,8 +139,8 @@ class PawlApp:
         comment = command_comment(event, delivery.payload)
         if comment is not None and facets:
             self._noticing.notice(event.repository, comment)
+        loops.news.hear(facets, event.began)
         if facets:
-            loops.note(facets)
             self.workers.wake(event.repository)
 
     def ready(self) -> bool:
@@ -172,7 +174,7 @@ class PawlApp:
         return dict(loops.notices) if loops else {}
 
     def _known(self) -> list[str]:
-        """What the timer wakes; each view is read afresh then, since a webhook may have been lost.
+        """What the timer wakes; each view is read afresh then as far as a webhook may have been lost.
 
         Repositories without a loop can be a thousand, and all of them share their installation's requests for an hour.
         Where few of those are left, they are for what webhooks tell of.
@@ -184,8 +186,9 @@ class PawlApp:
                 if (not loops.idle or self._rounds % IDLE_ROUNDS == 0) and not loops.view.client.scarce_until
             }
             self._rounds += 1
+            everything = self._rounds % FULL_ROUNDS == 0
         for loops in due.values():
-            loops.note(ALL)
+            loops.round(everything)
         return [INSTALLATIONS, *due]
 
     def metrics(self) -> bytes:
@@ -253,7 +256,7 @@ class PawlApp:
                 self._repositories[name] = self._loops(name, news.places[name].installation)
             self._installations.take(news)
             for name in news.granted:
-                self._repositories[name].note(ALL)
+                self._repositories[name].news.everything()
         for name in (*news.new, *news.granted):
             self.workers.wake(name)
         self.database.forget_deliveries(self._clock())

@@ -53,6 +53,8 @@ class Event:
     action: str
     repository: str
     sender: str
+    began: int | None = None
+    """The workflow run that it says has begun; none where it says nothing of the kind."""
 
     @classmethod
     def read(cls, name: str, payload: Mapping[str, Any]) -> Event:
@@ -62,6 +64,7 @@ class Event:
             action=named_text(payload.get("action")),
             repository=named_text(_mapping(payload.get("repository")).get("full_name")),
             sender=named_text(_mapping(payload.get("sender")).get("login")),
+            began=_began(payload) if name == "workflow_run" else None,
         )
 
     def stale_facets(self, own_login: str) -> frozenset[Facet]:
@@ -75,6 +78,11 @@ class Event:
         if self.sender == own_login:
             return frozenset()
         return _FACETS.get(self.name, frozenset())
+
+
+def _began(payload: Mapping[str, Any]) -> int | None:
+    run = _mapping(payload.get("workflow_run")).get("id")
+    return run if payload.get("action") == "in_progress" and isinstance(run, int) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import structlog
 from pawl.control.desk import Desk
 from pawl.control.due import Due
 from pawl.control.figures import Figures
+from pawl.control.news import News
 from pawl.control.presses import Press, asks_of, settled
 from pawl.control.tending import Tending
 from pawl.control.thinking import Thought
@@ -30,7 +30,6 @@ from pawl.core.snapshot import Snapshot
 from pawl.core.waiting import Untaken
 from pawl.github.act import Actor
 from pawl.github.errors import Moved, Refused, Unobservable
-from pawl.github.facets import Facet
 from pawl.github.grants import Grant
 from pawl.github.observe import observe
 from pawl.github.view import RepositoryView
@@ -78,7 +77,7 @@ class Looked:
 
 
 class RepositoryLoops:
-    """Everything Pawl does in one repository. Looks are serialised by the caller; `note` may be called from any thread.
+    """Everything Pawl does in one repository. Looks are serialised by the caller.
 
     Args:
         view: the cached facets of the repository.
@@ -105,8 +104,8 @@ class RepositoryLoops:
         self._presses = tuple[Press, ...]()
         self.idle = False
         """Whether the last look found no loop here."""
-        self._stale: set[Facet] = set()
-        self._noting = threading.Lock()
+        self.news = News()
+        """What the next look reads again."""
         self._due = Due()
         self._refusals: dict[str, str] = {}
         """Final commits that GitHub would not let into their branch, with its words; until something changes."""
@@ -118,10 +117,16 @@ class RepositoryLoops:
         """The repository, ``owner/name``."""
         return self.view.name
 
-    def note(self, facets: frozenset[Facet]) -> None:
-        """Something may have changed: these facets are read again by the next look."""
-        with self._noting:
-            self._stale |= facets
+    def round(self, everything: bool) -> None:
+        """The timer came by.
+
+        Args:
+            everything: whether the next look reads everything again, as it does where something keeps a loop from going on:
+                what has to change then, like a rule of GitHub's, may be announced by nobody.
+        """
+        if everything or self.idle or self._refusals or any(list(self.notices.values())):
+            self.news.everything()
+        self.news.round()
 
     def thinking(self) -> bool:
         """Whether a proposal is being made, waits to be opened, or is to be asked for again after a while."""
@@ -143,11 +148,7 @@ class RepositoryLoops:
             ConfigError: the configuration cannot be used.
         """
         self._due.begin()
-        with self._noting:
-            stale, self._stale = self._stale, set()
-        for facet in stale:
-            self.view.forget(facet)
-        if stale:
+        if self.news.take(self.view):
             self._refusals.clear()  # what GitHub refused it may allow now
         inbox, tending = self._beside.inbox, self._beside.tending
         if tending is not None and (grant := self.view.client.grant).lacking:

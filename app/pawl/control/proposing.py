@@ -81,8 +81,7 @@ def _made(thought: Thought, snapshot: Snapshot) -> Made:
         money=spend.money,
         seconds=spend.seconds,
         notes=thought.proposal.notes,
-        # One step alone is the hypothesis once more.
-        trace=retold(trace.text(), TRACE) if trace is not None and len(trace.steps) > 1 else "",
+        trace=retold(trace.text(), TRACE) if trace is not None else "",
         stored=trace_ref(snapshot.loop, thought.number) if trace is not None else "",
     )
 

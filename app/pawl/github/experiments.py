@@ -13,6 +13,7 @@ from pawl.github.errors import Conflict, Moved, NotFound, Unobservable, Unproces
 from pawl.github.facts import Pull
 from pawl.github.names import experiment_branch
 from pawl.github.objects import Commit
+from pawl.github.traces import trace_ref
 from pawl.github.tracking import tracking_issue
 from pawl.github.view import RepositoryView
 from pawl.messages.commits import SKIP, EditNotes, edit_commit, read_edit_commit
@@ -131,6 +132,7 @@ def _edited(view: RepositoryView, opening: Opening) -> str:
         except Unprocessable as error:
             raise (Unobservable(in_the_way(branch)) if error.in_the_way else error) from error
         view.refs.put(branch, opening.base)
+        view.refs.put_trace(trace_ref(opening.loop, opening.number), "")
     elif _is_edit(view, tip, opening):
         return tip
     elif tip != opening.base:

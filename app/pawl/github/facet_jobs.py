@@ -56,6 +56,11 @@ class Jobs:
 
         return self._facets.once("jobs", "list", read)
 
+    def seen_to_run(self, job: int) -> bool:
+        """Whether a job was going on when jobs were last read. Asks GitHub for nothing."""
+        known: tuple[Dispatched, ...] = self._facets.known("jobs", "list") or ()
+        return any(each.id == job and each.status == "in_progress" for each in known)
+
     def labels_of(self, job: int) -> tuple[str, ...]:
         """What the runner of a job that waits must be labelled with; nothing where it does not wait any more."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pawl.github.client import Repository
+from pawl.github.errors import NotFound
 from pawl.github.facets import Facets, with_item
 from pawl.github.facts import Branch
 from pawl.github.objects import Commit, Objects
@@ -78,6 +79,21 @@ class Refs:
     def forget_stop(self) -> None:
         """Read again whether the ref ``refs/pawl/stop`` is there."""
         self._facets.drop("refs", "stop")
+
+    def trace(self, ref: str) -> str:
+        """The tip of an experiment's traces; empty before the first one."""
+
+        def read() -> str:
+            try:
+                return str(self._client.get(f"git/ref/{ref.removeprefix('refs/')}")["object"]["sha"])
+            except NotFound:
+                return ""
+
+        return self._facets.once("refs", ("trace", ref), read)
+
+    def put_trace(self, ref: str, tip: str) -> None:
+        """An experiment's traces end here now, or have not begun."""
+        self._facets.put("refs", ("trace", ref), tip)
 
     def put(self, branch: str, sha: str | None) -> None:
         """A branch below ``pawl/`` is now here, or gone."""

@@ -39,6 +39,11 @@ class Facets:
         with self.lock:
             self._known.get(facet, {}).pop(name, None)
 
+    def known(self, facet: Facet, name: Hashable) -> Any:
+        """A value, if it is known; none where it would have to be read."""
+        with self.lock:
+            return self._known.get(facet, {}).get(name)
+
     def once(self, facet: Facet, name: Hashable, read: Callable[[], T]) -> T:
         """A value, read by `read` where it is not known."""
         with self.lock:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pawl.github.errors import Moved, NotFound, Unprocessable
+from pawl.github.errors import Moved, Unprocessable
+from pawl.github.objects import Commit
 from pawl.github.view import RepositoryView
 
 FILE_LIMIT = 4 * 2**20
@@ -33,11 +34,7 @@ def store(view: RepositoryView, loop: str, number: int, files: Mapping[str, str]
     """
     client, objects, ref = view.client, view.objects, trace_ref(loop, number)
     chosen = _bounded(files)
-    path = ref.removeprefix("refs/")
-    try:
-        tip = str(client.get(f"git/ref/{path}")["object"]["sha"])
-    except NotFound:
-        tip = ""
+    tip = view.refs.trace(ref)
     kept = {entry.path: entry.sha for entry in objects.entries(objects.commit(tip).tree)} if tip else {}
     fresh = {name: text for name, text in chosen.items() if kept.get(name) != objects.put_blob(text.encode())}
     if not fresh:
@@ -47,19 +44,19 @@ def store(view: RepositoryView, loop: str, number: int, files: Mapping[str, str]
     ]
     body = {"tree": listed, **({"base_tree": objects.commit(tip).tree} if tip else {})}
     tree = client.post("git/trees", body)["sha"]
-    message = f"Traces of experiment {number} of {loop}"
-    commit = client.post("git/commits", {"message": message, "tree": tree, "parents": [tip] if tip else []})[
-        "sha"
-    ]
+    message, parents = f"Traces of experiment {number} of {loop}", (tip,) if tip else ()
+    commit = client.post("git/commits", {"message": message, "tree": tree, "parents": list(parents)})["sha"]
     try:
         if tip:
-            client.patch(f"git/refs/{path}", {"sha": commit, "force": False})
+            client.patch(f"git/{ref}", {"sha": commit, "force": False})
         else:
             client.post("git/refs", {"ref": ref, "sha": commit})
     except Unprocessable as error:
         if error.not_fast_forward or error.already_exists:
             raise Moved(f"{ref} has moved: {error.message}") from error
         raise
+    objects.put_commit(Commit(commit, tree, parents, message))
+    view.refs.put_trace(ref, commit)
     return True
 
 

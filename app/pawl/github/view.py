@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from pawl.core.config import Config
@@ -43,7 +44,7 @@ class RepositoryView(Facets):
         self.people = People(self, client)
         self.jobs = Jobs(self, client, self.default_branch, ended or {})
         self.checks = Checks(self, client)
-        self.ledger = LedgerBranch(client, self.refs, self.objects)
+        self.ledger = LedgerBranch(client, self.refs, self.objects, secrets.token_hex(4))
         self._configs: dict[str, Config] = {}
         self.estranged: tuple[Identity, str] | None = None
         """Who Pawl went by when something that it had just written came back as another's, and what to say of that."""

@@ -155,7 +155,7 @@ class Checks:
             self.announce(repo, run, "requested_action", login, requested_action={"identifier": identifier})
 
     def set_status(self, repo: Fact, actor: str, sha: str, wanted: Fact) -> Fact:
-        """Add a commit status."""
+        """Add a commit status, and tell the App of it."""
         if wanted.get("state") not in _STATES:
             raise invalid("Status", "state")
         status = {
@@ -163,4 +163,6 @@ class Checks:
             "description": wanted.get("description"), "target_url": wanted.get("target_url"),
             "created_at": self.hub.now(),
         }  # fmt: skip
-        return self.hub.store.add("status", status, repo["id"], sha)
+        status = self.hub.store.add("status", status, repo["id"], sha)
+        self.hub.events.emit(repo, "status", actor, self.hub.shapes.status_hook(repo, status))
+        return status

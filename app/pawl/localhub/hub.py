@@ -33,8 +33,8 @@ APP_PERMISSIONS = {
     "metadata": "read", "pull_requests": "write", "statuses": "write", "workflows": "write",
 }  # fmt: skip
 APP_EVENTS = [
-    "check_run", "create", "delete", "issue_comment", "issues", "label", "pull_request", "pull_request_review", "push",
-    "workflow_job", "workflow_run",
+    "check_run", "check_suite", "create", "delete", "issue_comment", "issues", "label", "pull_request",
+    "pull_request_review", "push", "repository", "status", "workflow_job", "workflow_run",
 ]  # fmt: skip
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 

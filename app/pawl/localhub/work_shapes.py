@@ -210,6 +210,23 @@ class WorkShapes(Shapes):
         }  # fmt: skip
         return shape if simple else {**shape, "creator": self.login(status["creator"])}
 
+    def status_hook(self, repo: Fact, status: Fact) -> Json:
+        """What a `status` event says of one, with the branches whose tip it is on."""
+        sha, prefix = status["key"], "refs/heads/"
+        tips = self.hub.store.refs(repo["id"], prefix)
+        return {
+            **{name: status[name] for name in ("id", "state", "context", "description", "target_url", "created_at")},
+            "updated_at": status["created_at"], "sha": sha, "name": repo["full_name"], "avatar_url": None,
+            "commit": self.commit(repo, sha),
+            "branches": [
+                {
+                    "name": name.removeprefix(prefix), "commit": {"sha": sha, "url": self.api(repo, "/commits/" + sha)},
+                    "protected": False,
+                }
+                for name, tip in tips.items() if tip == sha
+            ],
+        }  # fmt: skip
+
     # -- Actions ---------------------------------------------------------------------------------------------------
 
     def workflow(self, repo: Fact, workflow: Fact) -> Json:

@@ -172,9 +172,13 @@ class Trajectory(_Part):
             kept //= 2
             whole = _json(_without_middle(cut, kept))
         if len(whole.encode()) > limit:
-            whole = _json(
-                offline(cut.agent.name, f"[… {len(self.steps):,} steps left out: too long to keep]")
+            missing = Step(
+                step_id=1,
+                source="agent",
+                message=f"[… {len(self.steps):,} steps left out: too long to keep]",
+                llm_call_count=0,
             )
+            whole = _json(Trajectory(agent=AtifAgent(name=cut.agent.name), steps=(missing,)))
         return whole
 
 
@@ -216,14 +220,3 @@ def _without_middle(trajectory: Trajectory, kept: int) -> Trajectory:
 def numbered(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps with their numbers in order."""
     return tuple(step.model_copy(update={"step_id": number}) for number, step in enumerate(steps, start=1))
-
-
-def offline(name: str, said: str) -> Trajectory:
-    """The trajectory of a proposer that asks no model.
-
-    Args:
-        name: the proposer.
-        said: what it decided.
-    """
-    step = Step(step_id=1, source="agent", message=said, llm_call_count=0)
-    return Trajectory(agent=AtifAgent(name=name), steps=(step,))

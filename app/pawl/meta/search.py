@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Any
 
 from pawl.core.edit import MAX_BYTES, Edit
-from pawl.meta.atif import offline
 from pawl.meta.checking import check_edit
 from pawl.meta.literals import Dial, Unreadable, dials, rewrite
 from pawl.meta.places import Rank
@@ -58,8 +57,7 @@ class Search:
             for texts in islice(source, DRAWS):
                 content = rewrite(context.source, texts)
                 if _acceptable(content, context):
-                    edit = _edit(content, texts, turnable)
-                    return Proposal(edit, trace=offline(self.name, edit.hypothesis))
+                    return Proposal(_edit(content, texts, turnable))
         raise NoProposal(
             f"nothing new is left near the present values of {_names(turnable)} in {context.rules.edit}. Put more numbers "
             "into named constants at its top level, or choose another agent.proposer in .github/pawl.yml"

@@ -1,0 +1,146 @@
+"""What Pawl keeps on GitHub beside pull requests, the ledger and traces: written in few requests, and over nobody's work."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import pytest
+from github_kit import LOOP, NAME, World
+
+from pawl.core.actions import Append, KeepTraces
+from pawl.core.chain import check_chain, parse_lines
+from pawl.core.draft import Draft
+from pawl.core.ledger import IncidentLine
+from pawl.core.snapshot import Snapshot
+from pawl.github.errors import Forbidden, Moved, Unreachable
+from pawl.github.traces import trace_ref
+
+NOW = "2026-01-01T00:00:00+00:00"
+SEGMENT = f"{LOOP}/ledger-0001.jsonl"
+
+
+def told(world: World, key: str) -> tuple[Append, Snapshot]:
+    """One line of news for the ledger, with the look that it follows."""
+    snapshot = world.observe()
+    draft = Draft(snapshot, NOW)
+    draft.add(IncidentLine, key, experiment=None, reason=key, stops="loop")
+    return Append(tuple(draft.lines)), snapshot
+
+
+def another(world: World) -> World:
+    """Another Pawl beside the world's own."""
+    other = copy(world)
+    other.restart()
+    return other
+
+
+def cost(world: World, append: Append, snapshot: Snapshot) -> list[str]:
+    """The requests that an append took."""
+    before = len(world.requests())
+    assert world.actor.apply(append, snapshot)
+    return [request.split(" ")[0] for request in world.requests()[before:]]
+
+
+def keys(world: World) -> list[str]:
+    """The keys of the ledger's incidents, which is sound."""
+    lines = parse_lines(world.file("pawl/ledger", SEGMENT), "ledger")
+    check_chain(lines)
+    return [line.key for line in lines if isinstance(line, IncidentLine)]
+
+
+def test_lines_alone_are_one_request(world: World) -> None:
+    """They once took three: a tree, a commit and the branch's move."""
+    world.settle()
+    assert cost(world, *told(world, "one")) == ["PUT"]
+    assert cost(world, *told(world, "two")) == ["PUT"]
+    assert keys(world) == ["one", "two"]
+    assert world.observe() == world.observe(fresh=True)
+
+
+def test_what_another_loop_wrote_in_between_stays(world: World) -> None:
+    """The branch is all loops' own: only a change of this loop's ledger is in the way of a line."""
+    world.settle()
+    append, snapshot = told(world, "one")
+    world.server.hub.push_files(
+        NAME, {"other/ledger-0001.jsonl": "{}\n"}, "Another loop", branch="pawl/ledger"
+    )
+    assert world.actor.apply(append, snapshot)
+    assert world.file("pawl/ledger", "other/ledger-0001.jsonl") == "{}\n"
+    assert keys(world) == ["one"]
+    assert world.observe() == world.observe(fresh=True)
+    assert cost(world, *told(world, "two")) == ["PUT"]
+
+
+def test_a_line_goes_over_nobodys_line(world: World) -> None:
+    """Two Pawls saw the same ledger: the second one looks again, and finds what the first has written."""
+    world.settle()
+    late, snapshot = told(world, "late")
+    other = another(world)
+    other.actor.apply(*told(other, "early"))
+    with pytest.raises(Moved, match="has moved"):
+        world.actor.apply(late, snapshot)
+    assert keys(world) == ["early"]
+    world.actor.apply(*told(world, "late"))
+    assert keys(world) == ["early", "late"]
+
+
+def test_a_protected_ledger_says_so(world: World) -> None:
+    """It is no race that another look would win, so GitHub's reason must reach a person."""
+    world.settle()
+    append, snapshot = told(world, "one")
+    world.server.hub.protect(NAME, "pawl/ledger", restrict_pushes=["ann"], enforce_admins=True)
+    with pytest.raises(Forbidden, match="not authorized to push"):
+        world.actor.apply(append, snapshot)
+    assert keys(world) == []
+
+
+def test_an_answer_that_is_lost_writes_no_line_twice(world: World) -> None:
+    world.settle()
+    append, snapshot = told(world, "one")
+    world.server.hub.faults.fail_after("PUT", f"/contents/{SEGMENT}$")
+    with pytest.raises(Unreachable):
+        world.actor.apply(append, snapshot)
+    assert not world.actor.apply(append, world.observe())
+    assert keys(world) == ["one"]
+
+
+def test_traces_of_a_new_experiment_are_written_unread_and_added_to(world: World) -> None:
+    """It was asked whether there are any of an experiment that was opened a moment ago."""
+    world.settle()
+    number = world.open()
+    snapshot = world.observe()
+    before = len(world.requests())
+    assert world.actor.apply(KeepTraces(number, {"proposal.json": "{}"}), snapshot)
+    assert world.actor.apply(KeepTraces(number, {"trajectories/a.json": "[]"}), snapshot)
+    assert not world.actor.apply(KeepTraces(number, {"proposal.json": "{}"}), snapshot)
+    assert not [request for request in world.requests()[before:] if "/git/ref/" in request]
+    world.restart()
+    assert not world.actor.apply(KeepTraces(number, {"trajectories/a.json": "[]"}), snapshot)
+    assert world.actor.apply(KeepTraces(number, {"trajectories/b.json": "[1]"}), snapshot)
+    tip = world.api(f"git/{trace_ref(LOOP, number).replace('refs/', 'ref/', 1)}")["object"]["sha"]
+    kept = {
+        entry.path for entry in world.view.objects.entries(world.api(f"git/commits/{tip}")["tree"]["sha"])
+    }
+    assert kept == {"proposal.json", "trajectories/a.json", "trajectories/b.json"}
+
+
+def test_traces_that_somebody_added_at_the_same_moment_are_looked_at_first(world: World) -> None:
+    world.settle()
+    number = world.open()
+    snapshot = world.observe()
+    other = another(world)
+    assert other.actor.apply(KeepTraces(number, {"a.json": "1"}), snapshot)
+    with pytest.raises(Moved):
+        world.actor.apply(KeepTraces(number, {"b.json": "2"}), snapshot)
+    assert world.actor.apply(KeepTraces(number, {"b.json": "2"}), snapshot)
+
+
+def test_the_same_lines_at_the_same_second_are_two_appends(world: World) -> None:
+    """Two Pawls made the very same commit of a verdict: both took it for their own, and both published it."""
+    world.settle()
+    append, snapshot = told(world, "one")
+    both = Append(append.lines, {f"{LOOP}/1/edit.diff": "+ faster\n"})
+    assert another(world).actor.apply(both, snapshot)
+    with pytest.raises(Moved, match="not a fast forward"):
+        world.actor.apply(both, snapshot)
+    assert keys(world) == ["one"]
