@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pawl.core.digest import TreeEntry, canonical_json, git_blob_sha, inputs_digest, matches, sha256
+from pawl.core.digest import (
+    FOLDER,
+    TreeEntry,
+    canonical_json,
+    git_blob_sha,
+    git_tree_sha,
+    inputs_digest,
+    matches,
+    sha256,
+)
 
 TREE = [
     TreeEntry("README.md", "100644", "1" * 40),
@@ -87,6 +96,17 @@ def test_no_name_of_a_file_stands_for_two_files() -> None:
 def test_a_blob_has_the_name_git_gives_it() -> None:
     assert git_blob_sha(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert git_blob_sha(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_a_folder_has_the_name_git_gives_it() -> None:
+    """Git sorts a folder as if its name ended in a slash: ``a-b``, ``a.d/``, ``a/``."""
+    entries = [
+        TreeEntry("a", FOLDER, "fd43cc879db368e808a98b81005d6f21a8852a15"),
+        TreeEntry("a-b", "100755", "00750edc07d6415dcc07ae0351e9397b0222b7ba"),
+        TreeEntry("a.d", FOLDER, "5956ee4903fed69449888bcf55ff90c287160c8b"),
+    ]
+    assert git_tree_sha(entries) == "f3a7c0d7a83200e5df69b0e7e43d7e7b967b9b9c"
+    assert git_tree_sha([]) == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 def test_sha256_of_text_is_that_of_its_utf8() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from copy import copy
 
 import pytest
-from github_kit import LOOP, NAME, World
+from github_kit import LOOP, NAME, World, edit
 
+from pawl.control.library import library_of
 from pawl.core.actions import Append, KeepTraces
 from pawl.core.chain import check_chain, parse_lines
 from pawl.core.draft import Draft
 from pawl.core.ledger import IncidentLine
 from pawl.core.snapshot import Snapshot
 from pawl.github.errors import Forbidden, Moved, Unreachable
+from pawl.github.ledger_branch import LedgerBranch
+from pawl.github.objects import Objects
 from pawl.github.traces import trace_ref
 
 NOW = "2026-01-01T00:00:00+00:00"
@@ -144,3 +147,57 @@ def test_the_same_lines_at_the_same_second_are_two_appends(world: World) -> None
     with pytest.raises(Moved, match="not a fast forward"):
         world.actor.apply(both, snapshot)
     assert keys(world) == ["one"]
+
+
+def test_what_pawl_has_just_written_into_the_ledger_is_not_read_back(world: World) -> None:
+    """A proposer reads the last experiments: their folders cost five requests for each proposal."""
+    world.settle()
+    for text in ("0.2", "0.3"):
+        world.to_measured(gain=-0.1, edit=edit(text))
+        world.step()
+    before = len(world.requests())
+    library = library_of(world.view, world.observe())
+    said = [library.detail(number) for number in (1, 2)]
+    assert len(world.requests()) == before
+    fresh = another(world)
+    assert [library_of(fresh.view, fresh.observe()).detail(number) for number in (1, 2)] == said
+    assert len(world.requests()) > before
+
+
+def test_folders_that_were_reckoned_are_those_on_github(world: World) -> None:
+    world.settle()
+    world.to_measured(gain=-0.1)
+    world.step()
+    world.actor.apply(*told(world, "one"))
+    tip = world.tip("pawl/ledger")
+    assert tip is not None
+    objects, fresh = world.view.objects, another(world).view.objects
+    before = len(world.requests())
+    known = [objects.folder(tip), objects.folder(objects.folder(tip)[LOOP].sha)]
+    assert len(world.requests()) == before
+    assert known == [fresh.folder(tip), fresh.folder(fresh.folder(tip)[LOOP].sha)]
+
+
+def test_folders_of_which_too_little_is_known_are_read(world: World) -> None:
+    """Another Pawl wrote in between, so that what was known is of another commit."""
+    world.settle()
+    other = another(world)
+    other.actor.apply(*told(other, "early"))
+    world.view.forget_all()
+    world.view.objects = Objects(world.view.client)
+    world.view.ledger = LedgerBranch(world.view.client, world.view.refs, world.view.objects, "late")
+    world.actor.apply(*told(world, "late"))
+    tip = world.tip("pawl/ledger")
+    assert tip is not None
+    assert world.view.objects.folder(tip) == other.view.objects.folder(tip)
+
+
+def test_the_archive_of_a_base_is_fetched_once(world: World) -> None:
+    world.settle()
+    library = library_of(world.view, world.observe())
+    before = len(world.requests())
+    first = list(library._reading.archive())
+    again = list(library_of(world.view, world.observe())._reading.archive())
+    assert first == again
+    assert {path for path, _, _ in first} >= {"loop/train.py"}
+    assert sum("tarball" in request for request in world.requests()[before:]) == 1

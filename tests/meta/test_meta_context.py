@@ -426,7 +426,7 @@ def test_logs_of_tasks_that_decide_are_not_told() -> None:
 def told(snapshot: Snapshot, record: Record) -> Iterator[str]:
     """All that a proposer can read of a loop."""
     nobody: Any = None  # nothing asks GitHub here
-    library: Any = RepositoryLibrary(nobody, nobody, snapshot)
+    library: Any = RepositoryLibrary(nobody, nobody, snapshot, None)
     library._reading = Kept(record)
     made = context_of(snapshot, 2, library, NOW)
     yield from (render(made, 20_000).user, checkout_text(made))

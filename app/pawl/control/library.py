@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from pawl.control.contexts import without_figures
+from pawl.core.chain import LEDGER_BRANCH
 from pawl.core.digest import matches
 from pawl.core.measurement import Arm, RunRecord, RunStatus, Stage
 from pawl.core.snapshot import Snapshot
 from pawl.github.client import Repository
 from pawl.github.errors import GitHubError, NotFound, Unobservable
-from pawl.github.library import FILE_LIMIT, Reading
+from pawl.github.library import FILE_LIMIT, Moment, Reading
 from pawl.github.objects import Objects
 from pawl.github.view import RepositoryView
 from pawl.messages.runner import MARKER as RUNNER
@@ -29,17 +30,19 @@ TRACE_LIMIT = 10**6
 
 
 class RepositoryLibrary:
-    """The library of one proposal (`pawl.meta.proposer.Library`): one base, and the history as it was when first read.
+    """The library of one proposal (`pawl.meta.proposer.Library`): one base, and the history up to one moment.
 
     Args:
         client: the repository.
         objects: its immutable objects, which looks share.
         snapshot: the loop as it was looked at.
+        ledger: tip of the ledger's branch then; none before the first line.
     """
 
-    def __init__(self, client: Repository, objects: Objects, snapshot: Snapshot) -> None:
+    def __init__(self, client: Repository, objects: Objects, snapshot: Snapshot, ledger: str | None) -> None:
         self._snapshot = snapshot
-        self._reading = Reading(client, objects, snapshot.base.sha, snapshot.loop, self._hidden)
+        moment = Moment(snapshot.loop, snapshot.base.sha, ledger)
+        self._reading = Reading(client, objects, moment, self._hidden)
         self._files: dict[str, str] | None = None
 
     def _hidden(self, path: str) -> bool:
@@ -147,7 +150,7 @@ class _Texts(Mapping[str, str]):
 
 def library_of(view: RepositoryView, snapshot: Snapshot) -> RepositoryLibrary:
     """What a proposer may read beside its context: of the view it takes what never changes, and nothing else."""
-    return RepositoryLibrary(view.client, view.objects, snapshot)
+    return RepositoryLibrary(view.client, view.objects, snapshot, view.refs.own().get(LEDGER_BRANCH))
 
 
 def _reason(run: RunRecord) -> str:

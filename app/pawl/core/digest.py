@@ -28,11 +28,29 @@ def git_blob_sha(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """One file of a commit's tree, as ``git ls-tree -r`` shows it."""
+    """One file of a commit's tree, as ``git ls-tree -r`` shows it, or one entry of a folder."""
 
     path: str
     mode: str
     sha: str
+
+
+FOLDER = "040000"
+"""Mode of a folder in a tree."""
+
+
+def git_tree_sha(entries: Iterable[TreeEntry]) -> str:
+    """The name git gives to a folder with these entries, whose paths are names in it (SHA-1 object format)."""
+
+    def place(entry: TreeEntry) -> bytes:
+        return entry.path.encode() + (b"/" if entry.mode == FOLDER else b"")
+
+    lines = (
+        f"{entry.mode.lstrip('0')} {entry.path}".encode() + b"\x00" + bytes.fromhex(entry.sha)
+        for entry in sorted(entries, key=place)
+    )
+    data = b"".join(lines)
+    return hashlib.sha1(b"tree %d\x00" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=512)

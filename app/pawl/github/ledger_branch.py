@@ -126,6 +126,7 @@ class LedgerBranch:
             return True  # other loops have written in between: what they wrote is read
         # The new lines are what was written: nothing of this needs to be read back.
         names = {path: self._objects.put_blob(text.encode()) for path, text in texts.items()}
+        self._objects.put_files(commit, old, names)
         for path in changed:
             segments[_name(path)] = names[path]
         for other, seen in self._seen.items():
@@ -185,7 +186,8 @@ class LedgerBranch:
         folder = objects.folder(tip).get(loop)
         if folder is None:
             return {}
-        return {name: sha for name, sha in objects.folder(folder).items() if _SEGMENT.fullmatch(name)}
+        inside = objects.folder(folder.sha)
+        return {name: entry.sha for name, entry in inside.items() if _SEGMENT.fullmatch(name)}
 
     def _read(self, loop: str, segments: Mapping[str, str]) -> tuple[AnyLine, ...]:
         before, parsed = self._parsed.get(loop, {}), dict[str, _Segment]()

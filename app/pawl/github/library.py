@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pawl.core.chain import LEDGER_BRANCH, experiment_folder
+from pawl.core.chain import experiment_folder
 from pawl.core.measurement import RECORD_LIMIT, Record
 from pawl.github.client import Repository
 from pawl.github.errors import NotFound
@@ -24,28 +25,38 @@ COMMENTS = 100
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A loop at one moment."""
+
+    loop: str
+    """Its name."""
+    base: str
+    """Commit whose files are read."""
+    ledger: str | None
+    """Tip of the ledger's branch; none before the first line."""
+
+
 class Reading:
     """What can be read of a repository at one moment.
 
     Args:
         client: the repository.
         objects: its immutable objects, which looks share.
-        base: commit whose files are read.
-        loop: the loop's name.
+        moment: which loop, and when.
         hidden: whether a path of the base is kept from proposers.
     """
 
     def __init__(
-        self, client: Repository, objects: Objects, base: str, loop: str, hidden: Callable[[str], bool]
+        self, client: Repository, objects: Objects, moment: Moment, hidden: Callable[[str], bool]
     ) -> None:
         self._client, self._objects = client, objects
-        self._base, self._loop, self._hidden = base, loop, hidden
-        self._ledger: str | None = None
+        self._moment, self._hidden = moment, hidden
         self._writers: dict[str, bool] = {}
 
     def blobs(self) -> dict[str, str]:
         """Regular files of the base that may be shown, with the names of their contents."""
-        entries = self._objects.entries(self._objects.commit(self._base).tree)
+        entries = self._objects.entries(self._objects.commit(self._moment.base).tree)
         regular = (entry for entry in entries if entry.mode in ("100644", "100755"))
         return {entry.path: entry.sha for entry in regular if not self._hidden(entry.path)}
 
@@ -55,7 +66,7 @@ class Reading:
 
     def archive(self) -> Iterator[tuple[str, bytes, bool]]:
         """The base's regular files that may be shown: path, bytes, whether it can be executed. One request for all."""
-        data = self._client.download(f"tarball/{self._base}", ARCHIVE_LIMIT)
+        data = self._objects.archive(self._moment.base, ARCHIVE_LIMIT)
         shown = self.blobs()
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as packed:
             for member in packed:
@@ -69,16 +80,11 @@ class Reading:
 
     def concluded(self, number: int, name: str) -> bytes | None:
         """A file that the ledger's branch keeps beside an experiment's verdict; none where there is none."""
-        if self._ledger is None:
-            try:
-                self._ledger = str(self._client.get(f"git/ref/heads/{LEDGER_BRANCH}")["object"]["sha"])
-            except NotFound:
-                return None
-        here: str | None = self._ledger
-        for part in PurePosixPath(experiment_folder(self._loop, number)).parts:
-            here = self._objects.folder(here).get(part) if here is not None else None
-        sha = self._objects.folder(here).get(name) if here is not None else None
-        return self._objects.blob(sha) if sha is not None else None
+        here = self._moment.ledger
+        for part in (*PurePosixPath(experiment_folder(self._moment.loop, number)).parts, name):
+            entry = self._objects.folder(here).get(part) if here is not None else None
+            here = entry.sha if entry is not None else None
+        return self._objects.blob(here) if here is not None else None
 
     def record(self, number: int) -> Record | None:
         """The record behind an experiment's last verdict."""
@@ -88,7 +94,7 @@ class Reading:
     def traces(self, number: int) -> dict[str, str]:
         """Traces that are kept of an experiment, by path, with the names of their contents."""
         try:
-            tip = self._client.get(f"git/{trace_ref(self._loop, number).replace('refs/', 'ref/', 1)}")[
+            tip = self._client.get(f"git/{trace_ref(self._moment.loop, number).replace('refs/', 'ref/', 1)}")[
                 "object"
             ]["sha"]
         except NotFound:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self, cast
 
-from pawl.core.digest import TreeEntry, git_blob_sha
+from pawl.core.digest import FOLDER, TreeEntry, git_blob_sha, git_tree_sha
 from pawl.github.client import Repository
 from pawl.github.errors import Unobservable
 
 COMMITS, TREES, BLOBS = 2048, 64, 256
 """How many objects of each kind stay in memory."""
+ARCHIVE_KEPT = 8 * 2**20
+"""Bytes of the largest archive that stays in memory."""
 
 
 class BlobStore(Protocol):
@@ -53,6 +55,7 @@ class Objects:
         self._client, self._store = client, store
         self._guard = threading.Lock()
         self._kept: dict[str, OrderedDict[str, Any]] = {"commit": OrderedDict()}
+        self._archive = ("", b"")
         self._kept |= {"tree": OrderedDict(), "folder": OrderedDict(), "blob": OrderedDict()}
 
     def commit(self, sha: str) -> Commit:
@@ -84,13 +87,14 @@ class Objects:
 
         return cast(tuple[TreeEntry, ...], self._once("tree", tree, fetch, TREES))
 
-    def folder(self, tree: str) -> Mapping[str, str]:
-        """Names in one folder with the names of their objects; a commit's name stands for its tree."""
+    def folder(self, tree: str) -> Mapping[str, TreeEntry]:
+        """What is in one folder, by name; a commit's name stands for its tree."""
 
-        def fetch() -> dict[str, str]:
-            return {path: sha for _, path, _, sha in self._json("folder", tree, lambda: self._listing(tree))}
+        def fetch() -> dict[str, TreeEntry]:
+            listed = self._json("folder", tree, lambda: self._listing(tree))
+            return {path: TreeEntry(path, mode, sha) for _, path, mode, sha in listed}
 
-        return cast(Mapping[str, str], self._once("folder", tree, fetch, TREES))
+        return cast(Mapping[str, TreeEntry], self._once("folder", tree, fetch, TREES))
 
     def blob(self, sha: str) -> bytes:
         """The bytes of a file by the name of its content."""
@@ -105,6 +109,24 @@ class Objects:
 
         return cast(bytes, self._once("blob", sha, fetch, BLOBS))
 
+    def archive(self, commit: str, limit: int) -> bytes:
+        """The packed files of a commit. The last one is kept, for most proposals are made on the base of the one before.
+
+        Args:
+            commit: its name.
+            limit: bytes of the largest one that is taken.
+
+        Raises:
+            GitHubError: it is larger, or could not be had.
+        """
+        with self._guard:
+            kept, data = self._archive
+        if kept != commit:
+            data = self._client.download(f"tarball/{commit}", limit)
+            with self._guard:
+                self._archive = (commit, data) if len(data) <= ARCHIVE_KEPT else ("", b"")
+        return data
+
     # What Pawl itself has just written needs no reading.
 
     def put_commit(self, commit: Commit) -> None:
@@ -117,6 +139,43 @@ class Objects:
             TreeEntry(path, entry.mode, blob) if entry.path == path else entry for entry in self.entries(like)
         )
         self._keep("tree", tree, entries, TREES)
+
+    def put_files(self, commit: Commit, before: str | None, files: Mapping[str, str]) -> None:
+        """Know the folders of a commit that is another one with these files put in place, as far as the other's are known.
+
+        Args:
+            commit: the new one.
+            before: name of the other one; none where there was nothing.
+            files: names of contents by path.
+        """
+        tree = self._put_folder(before, files)
+        with self._guard:
+            known = self._kept["folder"].get(tree) if tree == commit.tree else None
+        if known is not None:
+            self._keep("folder", commit.sha, known, TREES)
+
+    def _put_folder(self, before: str | None, files: Mapping[str, str]) -> str | None:
+        """Know one folder with these files in place, and those below it; its name, or none where too little is known."""
+        with self._guard:
+            known = self._kept["folder"].get(before) if before is not None else {}
+        if known is None:
+            return None
+        entries: dict[str, TreeEntry] = dict(known)
+        below = dict[str, dict[str, str]]()
+        for path, blob in files.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                below.setdefault(name, {})[rest] = blob
+            else:
+                entries[name] = TreeEntry(name, "100644", blob)
+        for name, inside in below.items():
+            tree = self._put_folder(entries[name].sha if name in entries else None, inside)
+            if tree is None:
+                return None
+            entries[name] = TreeEntry(name, FOLDER, tree)
+        sha = git_tree_sha(entries.values())
+        self._keep("folder", sha, entries, TREES)
+        return sha
 
     def put_blob(self, data: bytes) -> str:
         """Know a file's bytes; returns the name git gives them."""

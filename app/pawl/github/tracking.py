@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from pawl.core.ledger import SpendLine
 from pawl.core.snapshot import Snapshot
 from pawl.github.errors import NotFound, Unobservable, Unprocessable
 from pawl.github.estranged import estranged, require_own
@@ -68,10 +69,12 @@ class Standing:
     def tell(self, snapshot: Snapshot, notices: tuple[str, ...]) -> bool:
         """Write where a loop stands into its tracking issue; whether that was news.
 
-        Only a new line in the ledger or another notice is: that a job waits or runs is told by its check run.
+        Only a new line in the ledger or another notice is: that a job waits or runs is told by its check run, and what an
+        edit has cost with the verdict on it.
         """
         issue = tracking_issue(self._view, snapshot.loop)
-        news = (len(snapshot.ledger), notices)
+        told = sum(not (isinstance(line, SpendLine) and line.proposed) for line in snapshot.ledger)
+        news = (told, notices)
         if issue is None or self._told.get(snapshot.loop) == news:
             return False
         body = tracking_body(snapshot, notices)
