@@ -1,14 +1,16 @@
-"""A whole local run of the packing example: requests per experiment, and the runner's idle time between two jobs."""
+"""Whole local runs of the packing example: requests per experiment, and the runner's idle time between two jobs."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 from benchmarks.figures import Figure
 from pawl.commands.logs import log_as_json
@@ -19,16 +21,56 @@ from pawl.core.measurement import Stage
 from pawl.demo.runner import Stint
 from pawl.demo.town import OWNER, Town
 from pawl.localhub.hub import Exchange
+from pawl.meta.means import Means
 
 LOOP = "packing"
 NAME = f"{OWNER}/{LOOP}"
 EXPERIMENTS = 12
 LONGEST = 600.0
+AGENT = Path(__file__).with_name("loop_agent.py")
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / LOOP
 
 
+@dataclass(frozen=True)
+class Window:
+    """What one experiment costs in the long run: all that goes on from its verdict to the next one's."""
+
+    began: str
+    """Key of the verdict line that it begins with."""
+    requests: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """A whole run, with everything counted by the local GitHub: polling, progress, the jobs' own and 304 answers too."""
+
+    lines: Sequence[AnyLine]
+    windows: Sequence[Window]
+    stints: Sequence[Stint]
+
+    def requests(self, which: str, chosen: Callable[[VerdictLine], bool], limit: int) -> Figure:
+        """Requests of the experiments with such a verdict."""
+        keys = {line.key for line in self.lines if isinstance(line, VerdictLine) and chosen(line)}
+        counts = [window.requests for window in self.windows if window.began in keys]
+        share = sum(window.requests for window in self.windows) / EXPERIMENTS
+        note = f"median of {len(counts)}, {min(counts, default=0)} to {max(counts, default=0)}"
+        value = median(counts) if counts else float("nan")
+        return Figure(f"API requests, {which}", value, "requests", limit, f"{note}; of all, {share:.1f}")
+
+
 def measure() -> list[Figure]:
-    """One run of twelve experiments, with everything counted by the local GitHub: polling, progress and 304 answers too."""
+    """A loop with the offline proposer, and one with a program that reads a checkout and leaves a trace and a cost."""
+    search, agent = _live(None), _live({"proposer": "command", "command": f"{sys.executable} {AGENT}"})
+    return [
+        search.requests("dropped at the screen", _dropped, 20),
+        search.requests("merged", _kept, 35),
+        agent.requests("an agent's, dropped at the screen", _dropped, 25),
+        agent.requests("an agent's, merged", _kept, 40),
+        *_idle(search.stints),
+    ]
+
+
+def _live(agent: Mapping[str, Any] | None) -> Life:
     with (
         tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder,
         (Path(folder) / "log").open("w") as log,
@@ -36,29 +78,20 @@ def measure() -> list[Figure]:
     ):
         log_as_json(log)
         town.publish(NAME, EXAMPLE, "The example")
-        town.configure(NAME, LOOP, EXPERIMENTS, "main")
+        town.configure(NAME, LOOP, EXPERIMENTS, "main", agent)
         town.runner.start()
-        town.start_app(NAME)
+        town.start_app(NAME, Means(commands=True))
         with town.hub.store.changed:
             town.hub.store.changed.wait_for(lambda: len(_outcomes(_lines(town))) >= EXPERIMENTS, LONGEST)
-        lines = _lines(town)
-        windows = _windows(town)
-        stints = list(town.runner.stints)
-    kept = {n.key for n in lines if isinstance(n, VerdictLine) and n.verdict is Verdict.KEEP}
-    dropped = {n.key for n in lines if isinstance(n, VerdictLine) and n.stage is Stage.SCREEN and n.runs}
-    total = sum(window.requests for window in windows)
-    return [
-        _requests("dropped at the screen", [w.requests for w in windows if w.began in dropped], 20, total),
-        _requests("merged", [w.requests for w in windows if w.began in kept], 35, total),
-        *_idle(stints),
-    ]
+        return Life(_lines(town), _windows(town), list(town.runner.stints))
 
 
-def _requests(which: str, counts: Sequence[int], limit: int, total: int) -> Figure:
-    value = median(counts) if counts else float("nan")
-    note = f"median of {len(counts)}, {min(counts, default=0)} to {max(counts, default=0)}"
-    whole = f"all {EXPERIMENTS} with calibrations and the timer: {total / EXPERIMENTS:.1f} on average"
-    return Figure(f"API requests, experiment {which}", value, "requests", limit, f"{note}; {whole}")
+def _dropped(line: VerdictLine) -> bool:
+    return line.stage is Stage.SCREEN and bool(line.runs)
+
+
+def _kept(line: VerdictLine) -> bool:
+    return line.verdict is Verdict.KEEP
 
 
 def _idle(stints: Sequence[Stint]) -> list[Figure]:
@@ -85,15 +118,6 @@ def _lines(town: Town) -> list[AnyLine]:
 
 def _outcomes(lines: Sequence[AnyLine]) -> set[int]:
     return {line.experiment for line in lines if isinstance(line, OutcomeLine)}
-
-
-@dataclass(frozen=True)
-class Window:
-    """What one experiment costs in the long run: all that goes on from its verdict to the next one's."""
-
-    began: str
-    """Key of the verdict line that it begins with."""
-    requests: int
 
 
 def _windows(town: Town) -> list[Window]:
