@@ -128,6 +128,9 @@ def test_the_one_training_script(paths: list[str], script: str) -> None:
         ('print(f"val_loss: {a}")\nprint(f"train_loss: {b}")', "val_loss"),
         ('print(f"loss: {a}")\nprint(f"score: {b}")', "score"),
         ('print(f"name: {name}")', ""),
+        ('print(f"step {n} val_loss {loss:.4f}")', "val_loss"),
+        ('print(f"train loss {a}, val loss {b}")', ""),
+        ('print(f"loss: {a}, val_loss {b}")', "val_loss"),
         ("", ""),
     ],
 )

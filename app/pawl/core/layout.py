@@ -25,7 +25,7 @@ _TRAIN = re.compile(r"train(?:ing)?(?:_[a-z0-9_]+)?\.py")
 _NOT_CODE = frozenset(
     {"tests", "test", "docs", "doc", "node_modules", "vendor", "third_party", "site-packages"}
 )
-_PRINTED = re.compile(r"([A-Za-z_][A-Za-z0-9_./-]*)[ ]?[:=][ ]*(?:\{|%[.0-9]*[efg])")
+_PRINTED = re.compile(r"([A-Za-z_][A-Za-z0-9_./-]*)([ ]?[:=][ ]*|[ ]+)(?:\{|%[.0-9]*[efg])")
 _LOWER = re.compile(r"loss|bpb|ppl|perplexity|err|mse|mae|latency|seconds", re.IGNORECASE)
 _HIGHER = re.compile(r"acc|score|f1|auc|reward|bleu|rouge|pass|return|throughput", re.IGNORECASE)
 _HELD_OUT = re.compile(r"val|test|eval|dev", re.IGNORECASE)
@@ -214,10 +214,12 @@ def train_script(paths: Collection[str]) -> str:
 def printed_metric(text: str) -> str:
     """The name of a number that code prints as ``name: number`` and that sounds like a result; empty if there is none.
 
-    The last one wins, and one on held-out data before any other.
+    The last one wins, and one on held-out data before any other. Without a colon, only such a one is taken for a name: in
+    ``val loss {x}`` the last word alone would name the training loss as well.
     """
-    names = [name for name in _PRINTED.findall(text) if goal_of(name)]
-    held_out = [name for name in names if _HELD_OUT.search(name)]
+    printed = [(name, sign.strip()) for name, sign in _PRINTED.findall(text) if goal_of(name)]
+    held_out = [name for name, _ in printed if _HELD_OUT.search(name)]
+    names = [name for name, sign in printed if sign]
     return next(iter((held_out or names)[::-1]), "")
 
 
