@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 
 import pytest
+import requests
 from github_kit import LOOP, NAME, World, edit
 
 from pawl.control.library import library_of
@@ -17,6 +18,7 @@ from pawl.github.errors import Forbidden, Moved, Unreachable
 from pawl.github.ledger_branch import LedgerBranch
 from pawl.github.objects import Objects
 from pawl.github.traces import trace_ref
+from pawl.github.tracking import tracking_issue
 
 NOW = "2026-01-01T00:00:00+00:00"
 SEGMENT = f"{LOOP}/ledger-0001.jsonl"
@@ -155,8 +157,8 @@ def test_what_pawl_has_just_written_into_the_ledger_is_not_read_back(world: Worl
     for text in ("0.2", "0.3"):
         world.to_measured(gain=-0.1, edit=edit(text))
         world.step()
-    before = len(world.requests())
     library = library_of(world.view, world.observe())
+    before = len(world.requests())
     said = [library.detail(number) for number in (1, 2)]
     assert len(world.requests()) == before
     fresh = another(world)
@@ -201,3 +203,36 @@ def test_the_archive_of_a_base_is_fetched_once(world: World) -> None:
     assert first == again
     assert {path for path, _, _ in first} >= {"loop/train.py"}
     assert sum("tarball" in request for request in world.requests()[before:]) == 1
+
+
+def test_what_people_said_is_read_once_until_somebody_says_more(world: World) -> None:
+    """Every proposal read the tracking issue's comments again, and asked of each author again what they may do."""
+    world.settle()
+    issue = tracking_issue(world.view, LOOP)
+    assert issue is not None
+    for login, level in (("ada", "write"), ("eve", "read")):
+        comment(world, login, level, issue.number, f"{login}'s idea")
+    world.view.forget("comments")  # as their webhooks have it
+    directions = [library_of(world.view, world.observe()).directions()]
+    before = len(world.requests())
+    directions.append(library_of(world.view, world.observe()).directions())
+    assert len(world.requests()) == before
+    assert [[each.text for each in told] for told in directions] == [["ada's idea"]] * 2
+    comment(world, "ada", "write", issue.number, "and another one")
+    world.view.forget("comments")
+    last = library_of(world.view, world.observe()).directions()
+    assert [each.text for each in last] == ["ada's idea", "and another one"]
+
+
+def comment(world: World, login: str, level: str, issue: int, text: str) -> None:
+    """Let somebody who may so much comment on an issue."""
+    hub = world.server.hub
+    token = hub.create_user(login)
+    hub.add_collaborator(NAME, login, level)
+    answer = requests.post(
+        f"{world.server.api_url}/repos/{NAME}/issues/{issue}/comments",
+        json={"body": text},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text

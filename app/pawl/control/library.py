@@ -14,6 +14,7 @@ from pawl.core.measurement import Arm, RunRecord, RunStatus, Stage
 from pawl.core.snapshot import Snapshot
 from pawl.github.client import Repository
 from pawl.github.errors import GitHubError, NotFound, Unobservable
+from pawl.github.facts import Comment
 from pawl.github.library import FILE_LIMIT, Moment, Reading
 from pawl.github.objects import Objects
 from pawl.github.view import RepositoryView
@@ -37,10 +38,18 @@ class RepositoryLibrary:
         objects: its immutable objects, which looks share.
         snapshot: the loop as it was looked at.
         ledger: tip of the ledger's branch then; none before the first line.
+        said: what people who may write had commented on the tracking issue by then.
     """
 
-    def __init__(self, client: Repository, objects: Objects, snapshot: Snapshot, ledger: str | None) -> None:
-        self._snapshot = snapshot
+    def __init__(
+        self,
+        client: Repository,
+        objects: Objects,
+        snapshot: Snapshot,
+        ledger: str | None,
+        said: tuple[Comment, ...] = (),
+    ) -> None:
+        self._snapshot, self._said = snapshot, said
         moment = Moment(snapshot.loop, snapshot.base.sha, ledger)
         self._reading = Reading(client, objects, moment, self._hidden)
         self._files: dict[str, str] | None = None
@@ -110,15 +119,8 @@ class RepositoryLibrary:
 
     def directions(self) -> tuple[Direction, ...]:
         """What people with write access have asked for, oldest first. Commands and runners' reports are none."""
-        tracking = self._snapshot.tracking
-        if tracking is None:
-            return ()
-        told = _asked(lambda: self._reading.comments(tracking.number))
-        return tuple(
-            Direction(str(item["user"]["login"]), str(item["body"] or ""), str(item["created_at"]))
-            for item in told
-            if is_direction(str(item["body"] or ""))
-        )
+        said = (comment for comment in self._said if is_direction(comment.body))
+        return tuple(Direction(comment.author, comment.body, comment.at) for comment in said)
 
     def _text(self, sha: str) -> str:
         return _asked(lambda: self._reading.blob(sha)).decode("utf-8", errors="replace")[:TRACE_LIMIT]
@@ -149,8 +151,13 @@ class _Texts(Mapping[str, str]):
 
 
 def library_of(view: RepositoryView, snapshot: Snapshot) -> RepositoryLibrary:
-    """What a proposer may read beside its context: of the view it takes what never changes, and nothing else."""
-    return RepositoryLibrary(view.client, view.objects, snapshot, view.refs.own().get(LEDGER_BRANCH))
+    """What a proposer may read beside its context: what the view knows now, and later what never changes.
+
+    Raises:
+        GitHubError: GitHub did not say what people have commented.
+    """
+    said = view.people.said(snapshot.tracking.number) if snapshot.tracking is not None else ()
+    return RepositoryLibrary(view.client, view.objects, snapshot, view.refs.own().get(LEDGER_BRANCH), said)
 
 
 def _reason(run: RunRecord) -> str:

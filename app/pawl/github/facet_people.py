@@ -15,6 +15,8 @@ from pawl.github.requester import PAGE
 TRACKING_LABEL = "pawl:tracking"
 RECENT_COMMENTS = 500
 """Comments that are looked through after a long absence."""
+SAID = 100
+"""Comments of one issue that are looked through."""
 
 
 class People:
@@ -52,6 +54,20 @@ class People:
             return tuple(sorted(newest, key=lambda comment: comment.id))
 
         return self._facets.once("comments", "list", read)
+
+    def said(self, issue: int) -> tuple[Comment, ...]:
+        """The newest comments on one issue by people who may write to the repository, oldest first."""
+
+        def read() -> tuple[Comment, ...]:
+            listed = list(self._client.pages(f"issues/{issue}/comments"))[-SAID:]
+            comments = (Comment.read(item) for item in listed)
+            return tuple(
+                comment
+                for comment in comments
+                if comment.person and self.level(comment.author).reaches(Level.WRITE)
+            )
+
+        return self._facets.once("comments", ("said", issue), read)
 
     def forget_heard(self) -> None:
         """Read comments behind the newest ones too: some may have no answer yet."""

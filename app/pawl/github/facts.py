@@ -240,6 +240,8 @@ class Comment:
     body: str
     edited: bool
     """Whether somebody has changed it since."""
+    at: str
+    """When it was written, UTC, ISO 8601."""
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
@@ -252,6 +254,7 @@ class Comment:
             person=user.get("type") == "User" and not data.get("performed_via_github_app"),
             body=data.get("body") or "",
             edited=data["created_at"] != data["updated_at"],
+            at=data["created_at"],
         )
 
 

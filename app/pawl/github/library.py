@@ -7,7 +7,6 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from pawl.core.chain import experiment_folder
 from pawl.core.measurement import RECORD_LIMIT, Record
@@ -20,9 +19,6 @@ FILE_LIMIT = 10**6
 """Bytes of one file that is read."""
 ARCHIVE_LIMIT = 100 * 10**6
 """Bytes of the packed base."""
-COMMENTS = 100
-"""Comments of the tracking issue that are looked through, the newest."""
-MAY_WRITE = frozenset({"admin", "maintain", "write"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,6 @@ class Reading:
     ) -> None:
         self._client, self._objects = client, objects
         self._moment, self._hidden = moment, hidden
-        self._writers: dict[str, bool] = {}
 
     def blobs(self) -> dict[str, str]:
         """Regular files of the base that may be shown, with the names of their contents."""
@@ -100,23 +95,3 @@ class Reading:
         except NotFound:
             return {}
         return {entry.path: entry.sha for entry in self._objects.entries(self._objects.commit(tip).tree)}
-
-    def comments(self, issue: int) -> list[dict[str, Any]]:
-        """Comments of an issue by people who may write to the repository, oldest first."""
-        listed = list(self._client.pages(f"issues/{issue}/comments"))[-COMMENTS:]
-        return [item for item in listed if self._may_write(item.get("user") or {})]
-
-    def _may_write(self, user: dict[str, Any]) -> bool:
-        """GitHub's word on it: an association like MEMBER says nothing of this repository."""
-        login = str(user.get("login", ""))
-        if not login or user.get("type") == "Bot" or login == self._client.identity.login:
-            return False
-        if login not in self._writers:
-            try:
-                told = self._client.get(f"collaborators/{login}/permission")
-                self._writers[login] = (
-                    told.get("role_name") in MAY_WRITE or told.get("permission") in MAY_WRITE
-                )
-            except NotFound:
-                self._writers[login] = False
-        return self._writers[login]
