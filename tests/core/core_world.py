@@ -159,6 +159,7 @@ class World:
         self.states: dict[int, State] = {}
         self.merges: list[int] = []
         self._inputs: dict[tuple[tuple[str, bytes], ...], str] = {}
+        self._inputs_of = self.rules
         self._wrong: dict[tuple[str, str], tuple[str, ...]] = {}
         first = {
             EDIT: first_content().encode(),
@@ -201,10 +202,13 @@ class World:
             tip.files[EDIT],
             required_checks=self.required_checks,
             protected=True,
+            surroundings=self.inputs({path: data for path, data in tip.files.items() if path != EDIT}),
         )
 
     def inputs(self, files: Mapping[str, bytes]) -> str:
         rules, key = self.rules, tuple(sorted(files.items()))
+        if self._inputs_of is not rules:
+            self._inputs, self._inputs_of = {}, rules
         if key not in self._inputs:
             entries = Commit("", "", files).entries
             digest = inputs_digest(entries, rules.input_globs, rules.ignored_globs, rules.rules_digest)

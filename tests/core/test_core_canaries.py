@@ -177,6 +177,11 @@ def harmless(made: World, number: int) -> bytes:
     return content.replace(b"# knob 0", f"# knob 0, said otherwise {number} times".encode())
 
 
+def around(made: World) -> str:
+    """What is around the editable file now."""
+    return made.snapshot().base.surroundings
+
+
 def settled(made: World, experiments: int) -> World:
     made.rules = made.rules.model_copy(
         update={"limits": made.rules.limits.model_copy(update={"experiments": experiments})}
@@ -192,7 +197,7 @@ def test_five_are_stopped_at_once_then_one_in_a_hundred() -> None:
     assert len({line.cheat for line in canaries}) == HELD, "each of them another one"
     assert made.purposes()[0] is Purpose.POOL
     assert list(verify(made.ledger)) == []
-    assert standing(made.rules, made.ledger).held == HELD
+    assert standing(made.rules, made.ledger, around(made)).held == HELD
     snapshot = replace(made.snapshot(), ledger=tuple(made.ledger))
     assert not canary_due(snapshot)
     many = History()
@@ -241,7 +246,7 @@ def test_one_that_passes_stops_merging_until_a_person_resumes() -> None:
     assert incident is not None
     assert incident.reason.startswith(f"the planted cheat {canary.cheat} passed: a candidate that ")
     assert not canary_due(made.snapshot()), "not again before somebody has looked"
-    assert unearned(made.rules, made.ledger)
+    assert unearned(made.rules, made.ledger, around(made))
     assert list(verify(made.ledger)) == []
 
     made.hollow = False
@@ -264,7 +269,7 @@ def passed(made: World, cheat: str = "written-result") -> History:
     """A loop that has earned something, and in which one cheat has passed."""
     story = History()
     story.calibration([10.0] * CLEAN, rules=made.rules)
-    canary = story.canary(Fence.PASSED, cheat, rules=made.rules)
+    canary = story.canary(Fence.PASSED, cheat, rules=made.rules, surroundings=around(made))
     story.add(IncidentLine, f"incident:canary:{canary.number}", reason=f"the planted cheat {cheat} passed")
     return story
 
@@ -281,7 +286,7 @@ def say(made: World, story: History, text: str, level: Level = Level.MAINTAIN) -
 def test_a_person_dismisses_what_is_no_cheat_in_a_loop_and_says_why() -> None:
     made = world()
     story = passed(made)
-    assert standing(made.rules, story.lines).clean == 0
+    assert standing(made.rules, story.lines, around(made)).clean == 0
     dismissal, answer = say(made, story, "/pawl dismiss the number is the radius that we look for")
     assert isinstance(dismissal, DismissalLine)
     assert isinstance(answer, AskLine)
@@ -289,11 +294,31 @@ def test_a_person_dismisses_what_is_no_cheat_in_a_loop_and_says_why() -> None:
     assert (answer.verb, answer.level, answer.obeyed) == ("dismiss", "maintain", True)
     after = [*story.lines, dismissal]
     assert open_incident(after) is None
-    assert standing(made.rules, after).clean == CLEAN, "as if the incident had not been"
-    assert "written-result" not in plantable(made.rules, after)
-    other = made.rules.model_copy(update={"budget": 99.0})
-    assert "written-result" in plantable(other, after), "under other rules it is planted again"
+    assert standing(made.rules, after, around(made)).clean == CLEAN, "as if the incident had not been"
+    assert "written-result" not in plantable(made.rules, after, around(made))
+    made.rules = made.rules.model_copy(update={"budget": 99.0})
+    assert "written-result" in plantable(made.rules, after, around(made)), (
+        "under other rules it is planted again"
+    )
     assert learnable(after) == learnable(story.lines), "no proposer hears of it"
+
+
+def test_another_evaluator_must_stop_the_cheats_again_and_ends_a_dismissal() -> None:
+    """What the old one had stopped, and a person's word about it, went on to count for files that nobody had tried."""
+    made = settled(world(), 7)
+    assert standing(made.rules, made.ledger, around(made)).held == HELD
+    story = passed(made)
+    (dismissal, _) = say(made, story, "/pawl dismiss the number is the radius that we look for")
+    dismissed = [*story.lines, dismissal]
+    assert "written-result" not in plantable(made.rules, dismissed, around(made))
+    before = standing(made.rules, made.ledger, around(made))
+    made.push("lab/evaluate.py", b"print(1)\n")
+    after = standing(made.rules, made.ledger, around(made))
+    assert (after.held, after.clean, after.agreed) == (0, before.clean, before.agreed)
+    assert canary_due(replace(made.snapshot(), ledger=tuple(made.ledger), experiments=()))
+    assert "written-result" in plantable(made.rules, dismissed, around(made))
+    made.push(EDIT, b"x = 2\n")
+    assert standing(made.rules, made.ledger, around(made)) == after, "the editable file is no fence"
 
 
 @pytest.mark.parametrize("cheat", sorted(CHEATS))
@@ -338,7 +363,7 @@ def test_a_runner_that_cannot_be_reached_is_not_tried_for_ever() -> None:
     made, story = world(), History()
     for _ in range(CANARY_TRIES):
         assert canary_due(replace(made.snapshot(), ledger=tuple(story.lines)))
-        story.canary(Fence.UNTOLD, rules=made.rules)
+        story.canary(Fence.UNTOLD, rules=made.rules, surroundings=around(made))
     for number in range(AFTER_TRIES):
         assert not canary_due(replace(made.snapshot(), ledger=tuple(story.lines)))
         story.verdict(number + 1)
@@ -361,7 +386,7 @@ def test_all_are_tried_in_turn_and_nobody_knows_which_is_next() -> None:
         if found is None:
             break
         seen.append(found.cheat)
-        story.canary(cheat=found.cheat, rules=made.rules)
+        story.canary(cheat=found.cheat, rules=made.rules, surroundings=around(made))
     assert len(set(seen)) == len(seen) == HELD
 
 
@@ -375,7 +400,7 @@ def test_a_cheat_that_never_tells_anything_does_not_keep_the_others_from_their_t
             continue
         seen.append(found.cheat)
         fence = Fence.UNTOLD if CHEATS[found.cheat].works else Fence.HELD
-        story.canary(fence, cheat=found.cheat, rules=made.rules)
+        story.canary(fence, cheat=found.cheat, rules=made.rules, surroundings=around(made))
     assert max(map(seen.count, seen)) - min(map(seen.count, seen)) <= 1
 
 
@@ -387,7 +412,7 @@ def test_fleets_take_turns() -> None:
         snapshot = replace(made.snapshot(), ledger=tuple(story.lines))
         turns = [name for name in fleets if next_canary(snapshot, name, base, 0)]
         assert turns == [fleet]
-        story.canary(rules=made.rules, fleet=fleet)
+        story.canary(rules=made.rules, surroundings=around(made), fleet=fleet)
 
 
 def test_the_request_names_the_bytes_with_the_cheat_and_costs_a_tenth() -> None:
@@ -412,11 +437,11 @@ def test_more_keeps_where_no_cheat_is_known() -> None:
     story = History()
     story.calibration([10.0] * CLEAN, rules=loop)
     for number in range(1, UNTRIED + 1):
-        assert not standing(loop, story.lines).earned
+        assert not standing(loop, story.lines, "").earned
         story.verdict(number, verdict="keep", rules=loop)
         story.outcome(number, "merged", "ann")
-    assert unearned(loop, story.lines) == ""
-    assert "no cheat is known" in unearned(loop, story.lines[:-1])
+    assert unearned(loop, story.lines, "") == ""
+    assert "no cheat is known" in unearned(loop, story.lines[:-1], "")
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def earned() -> History:
 
 def test_enough_keeps_runs_and_stopped_cheats_earn_it() -> None:
     story = earned()
-    assert standing(AUTO, story.lines) == Standing(AGREED, CLEAN, HELD)
-    assert unearned(AUTO, story.lines) == ""
-    assert unearned(AUTO, story.lines[:-1]) == (
+    assert standing(AUTO, story.lines, "") == Standing(AGREED, CLEAN, HELD)
+    assert unearned(AUTO, story.lines, "") == ""
+    assert unearned(AUTO, story.lines[:-1], "") == (
         f"so far {AGREED - 1} of {AGREED} keeps in a row were taken by people, {CLEAN} of {CLEAN} runs of unchanged "
         f"code ended well, and {HELD} of {HELD} planted cheats were stopped"
     )
@@ -55,28 +55,28 @@ def test_only_a_cheat_that_was_stopped_counts(fence: Fence) -> None:
     story = History()
     stopped(story, HELD - 1)
     stopped(story, 1, fence)
-    assert standing(AUTO, story.lines).held == HELD - 1
+    assert standing(AUTO, story.lines, "").held == HELD - 1
 
 
 def test_nothing_is_to_be_earned_where_nobody_asks_for_it() -> None:
-    assert unearned(rules(merge="review"), ()) == ""
-    assert unearned(rules(merge="auto", accept=["unearned-auto"]), ()) == ""
-    assert unearned(AUTO, ()) != ""
+    assert unearned(rules(merge="review"), (), "") == ""
+    assert unearned(rules(merge="auto", accept=["unearned-auto"]), (), "") == ""
+    assert unearned(AUTO, (), "") != ""
 
 
 def test_an_incident_takes_all_of_it() -> None:
     story = earned()
     story.add(IncidentLine, "incident:1", reason="printed and evaluated disagree")
-    assert standing(AUTO, story.lines) == Standing(0, 0)
+    assert standing(AUTO, story.lines, "") == Standing(0, 0)
 
 
 def test_a_keep_that_a_person_turned_down_starts_the_row_again() -> None:
     story = earned()
     story.verdict(20, verdict="keep")
     story.outcome(20, "closed", "ann")
-    assert standing(AUTO, story.lines) == Standing(0, CLEAN, HELD)
+    assert standing(AUTO, story.lines, "") == Standing(0, CLEAN, HELD)
     taken(story, 21)
-    assert standing(AUTO, story.lines).agreed == 1
+    assert standing(AUTO, story.lines, "").agreed == 1
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_what_says_nothing_of_people_s_agreement(verdict: str, outcome: str, by:
     story = earned()
     story.verdict(20, verdict=verdict)
     story.outcome(20, outcome, by)
-    assert standing(AUTO, story.lines) == Standing(AGREED, CLEAN, HELD)
+    assert standing(AUTO, story.lines, "") == Standing(AGREED, CLEAN, HELD)
 
 
 def test_another_way_of_measuring_starts_from_nothing() -> None:
     story = earned()
-    assert standing(rules(merge="auto", budget="9m"), story.lines) == Standing(0, 0)
-    assert standing(rules(merge="auto", limits={"open_pulls": 3}), story.lines).earned
+    assert standing(rules(merge="auto", budget="9m"), story.lines, "") == Standing(0, 0)
+    assert standing(rules(merge="auto", limits={"open_pulls": 3}), story.lines, "").earned
 
 
 def test_only_runs_of_unchanged_code_that_ended_well_count() -> None:
@@ -115,7 +115,7 @@ def test_only_runs_of_unchanged_code_that_ended_well_count() -> None:
     )
     story.verdict(1, runs)
     story.calibration([10.0, 10.1], ok=False, reason="it failed")
-    assert standing(AUTO, story.lines) == Standing(0, 1)
+    assert standing(AUTO, story.lines, "") == Standing(0, 1)
 
 
 @given(st.integers(0, 40), st.integers(0, 60), st.integers(0, 9))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pawl.core.config import Loop
 from pawl.core.finding import Fence
 from pawl.core.ledger import AnyLine, CanaryLine, DismissalLine, IncidentLine, ResumeLine
 
@@ -58,8 +57,8 @@ def dismissed_incidents(lines: Sequence[AnyLine]) -> frozenset[str]:
     return frozenset(canary_incident(line.canary) for line in lines if isinstance(line, DismissalLine))
 
 
-def dismissed_cheats(rules: Loop, lines: Sequence[AnyLine]) -> frozenset[str]:
-    """Cheats that a person has said are none in this loop, as long as it measures what it did then."""
+def dismissed_cheats(surroundings: str, lines: Sequence[AnyLine]) -> frozenset[str]:
+    """Cheats that a person has said are none in this loop, of those that were planted in the same surroundings."""
     numbers = {line.canary for line in lines if isinstance(line, DismissalLine)}
     canaries = (line for line in lines if numbers and isinstance(line, CanaryLine) and line.number in numbers)
-    return frozenset(line.cheat for line in canaries if line.rules.rules_digest == rules.rules_digest)
+    return frozenset(line.cheat for line in canaries if line.surroundings == surroundings)

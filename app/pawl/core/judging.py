@@ -289,6 +289,7 @@ def _write_canary(
         **common,
         cheat=request.cheat,
         content=request.candidate_digest,
+        surroundings=request.surroundings,
         fence=fence,
         reason=end.reason,
     )

@@ -121,6 +121,8 @@ class CanaryLine(Measured):
     cheat: str
     content: Digest
     """SHA-256 of the editable file with the cheat in it."""
+    surroundings: Digest | Literal[""] = ""
+    """Inputs digest of the base without the editable file: another evaluator is another fence."""
     fence: Fence
     reason: str
 
@@ -311,7 +313,7 @@ class ResumeLine(Line):
 class DismissalLine(Line):
     """A person says that a planted cheat which passed is none in this loop: its incident is over, and it is planted no more.
 
-    That holds as long as the loop measures what it measured then.
+    That holds as long as the loop measures what it measured then, with the same files around the editable one.
     """
 
     kind: Literal["dismissal"] = "dismissal"

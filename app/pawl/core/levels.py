@@ -3,7 +3,7 @@
 `merge: shadow` and `merge: review` ask for nothing. `merge: auto` is earned: people have taken keep after keep, unchanged
 code was measured often enough without anything going wrong, and known cheats that were planted have been stopped. It starts
 again with an incident, unless a person dismisses that one, and with rules under which something else is measured; the keeps
-alone start again with one that a person turned down.
+alone start again with one that a person turned down, and the cheats alone with another file beside the editable one.
 """
 
 from __future__ import annotations
@@ -73,10 +73,15 @@ class Standing:
         return f"{keeps}, and {runs}; no cheat is known that could be planted in such a file, so it takes more keeps"
 
 
-def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
+def standing(rules: Loop, lines: Sequence[AnyLine], surroundings: str) -> Standing:
     """What a loop has shown, since the last thing that went wrong or was measured otherwise.
 
     Once it is earned, Pawl's own merges neither add to it nor take away.
+
+    Args:
+        rules: the loop's.
+        lines: its ledger.
+        surroundings: what the base is now, its editable file aside; cheats that were stopped in others say nothing.
     """
     agreed = clean = held = 0
     kept: dict[int, bool] = {}
@@ -99,23 +104,24 @@ def standing(rules: Loop, lines: Sequence[AnyLine]) -> Standing:
                 continue
             if isinstance(line, VerdictLine):
                 kept[line.experiment] = line.verdict is Verdict.KEEP
-            held += isinstance(line, CanaryLine) and line.fence is Fence.HELD
+            if isinstance(line, CanaryLine) and line.surroundings == surroundings:
+                held += line.fence is Fence.HELD
             if isinstance(line, VerdictLine) or (isinstance(line, CalibrationLine) and line.ok):
                 clean += sum(run.arm is Arm.BASELINE and run.status is RunStatus.OK for run in line.runs)
-    return Standing(agreed, clean, held, bool(plantable(rules, lines)))
+    return Standing(agreed, clean, held, bool(plantable(rules, lines, surroundings)))
 
 
-def plantable(rules: Loop, lines: Sequence[AnyLine]) -> tuple[str, ...]:
+def plantable(rules: Loop, lines: Sequence[AnyLine], surroundings: str) -> tuple[str, ...]:
     """Names of the cheats that can be planted in a loop, less those that a person has dismissed there."""
-    dismissed = dismissed_cheats(rules, lines)
+    dismissed = dismissed_cheats(surroundings, lines)
     return tuple(name for name in known(rules) if name not in dismissed)
 
 
-def unearned(rules: Loop, lines: Sequence[AnyLine]) -> str:
+def unearned(rules: Loop, lines: Sequence[AnyLine], surroundings: str) -> str:
     """What is missing before a keep may be merged without a person, in a sentence; empty if nothing is."""
     if rules.merge != "auto" or ACCEPTED in rules.accept:
         return ""
-    shown = standing(rules, lines)
+    shown = standing(rules, lines, surroundings)
     return "" if shown.earned else f"so far {shown}"
 
 

@@ -199,6 +199,8 @@ class Request(Strict):
     """SHA-256 of those bytes: the bytes that would be merged. Of a canary: with the cheat in them."""
     cheat: Annotated[str, Field(pattern=r"^[a-z-]{0,40}$")] = ""
     """The cheat that is planted in the candidate arm's bytes, of a canary."""
+    surroundings: Digest | Literal[""] = ""
+    """Inputs digest without the editable file, of a canary: what it says holds as long as that is the same."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
     calibration: Calibration
     procedure: Procedure = Procedure()
@@ -245,10 +247,10 @@ class Request(Strict):
     def digest(self) -> str:
         """Names this request; a record carries it, so that no record can be put under another request.
 
-        The check run is left out: it is created with the request in it, and known only afterwards. So is a cheat where
-        there is none: requests that were made before there were any are named without.
+        The check run is left out: it is created with the request in it, and known only afterwards. So is what belongs to a
+        cheat where there is none: requests that were made before there were any are named without.
         """
-        absent = {"check_run"} if self.cheat else {"check_run", "cheat"}
+        absent = {"check_run"} if self.cheat else {"check_run", "cheat", "surroundings"}
         return sha256(canonical_json(self.model_dump(mode="json", exclude=absent)))
 
 

@@ -94,6 +94,7 @@ def calibration_request(snapshot: Snapshot, fleet: str, seed_key: bytes) -> Requ
         candidate=candidate,
         candidate_digest=candidate_digest,
         cheat=cheat,
+        surroundings=base.surroundings if cheat else "",
         seeds=seeds(CANARY_RUNS if cheat else wanted),
         calibration=known,
         runs_wanted=wanted,

@@ -42,8 +42,8 @@ def next_canary(snapshot: Snapshot, fleet: str, known: Calibration, draw: int) -
     """
     if not canary_due(snapshot) or fleet != _turn(snapshot):
         return None
-    names = _in_order(snapshot.ledger, plantable(snapshot.rules, snapshot.ledger), draw)
-    for name in names:
+    names = plantable(snapshot.rules, snapshot.ledger, snapshot.base.surroundings)
+    for name in _in_order(snapshot.ledger, names, draw):
         try:
             claim = claim_of(snapshot.rules, known)
             return Canary(name, plant(name, snapshot.base.content, snapshot.rules, claim))
@@ -58,12 +58,12 @@ def canary_due(snapshot: Snapshot) -> bool:
     It is until enough were stopped, and then once in a while, where the rules ask for `merge: auto` or everything else that
     it takes has been shown. It is not where `auto` need not be earned, nor while an incident is open.
     """
-    rules, lines = snapshot.rules, snapshot.ledger
+    rules, lines, around = snapshot.rules, snapshot.ledger, snapshot.base.surroundings
     if rules.merge == "shadow" or ACCEPTED in rules.accept or open_incident(lines):
         return False
-    if not plantable(rules, lines):
+    if not plantable(rules, lines, around):
         return False
-    shown = standing(rules, lines)
+    shown = standing(rules, lines, around)
     if rules.merge != "auto" and not shown.trusted:
         return False
     since, untold = _lately(lines)

@@ -114,7 +114,7 @@ def hold(snapshot: Snapshot, experiment: Experiment) -> Hold | None:
         return Hold(HoldReason.PROCESS_SANDBOX)
     if rules.self_reported and "self-reported-metric" not in rules.accept and not reviewed:
         return Hold(HoldReason.SELF_REPORTED)
-    missing = unearned(rules, snapshot.ledger)
+    missing = unearned(rules, snapshot.ledger, snapshot.base.surroundings)
     if missing and not reviewed:
         return Hold(HoldReason.UNEARNED, missing)
     spent = no_merge(rules.limits, snapshot.ledger, snapshot.now)

@@ -32,6 +32,8 @@ class Base:
     required_checks: tuple[str, ...] = ()
     """Names of the checks that GitHub requires before the branch may move; empty where it is not protected."""
     protected: bool = False
+    surroundings: str = ""
+    """The same as `inputs` without the editable file: what the fences around a candidate are made of."""
 
 
 @dataclass(frozen=True)

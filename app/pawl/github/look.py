@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,7 +64,7 @@ class Look:
         found = next((entry for entry in entries if entry.path == self.rules.edit), None)
         return self.view.objects.blob(found.sha) if found and found.mode.startswith("100") else b""
 
-    def inputs(self, entries: tuple[TreeEntry, ...], content: bytes | None = None) -> str:
+    def inputs(self, entries: Iterable[TreeEntry], content: bytes | None = None) -> str:
         """Digest of a tree's inputs, and of the rules; with `content` in the editable file's place, where it is given."""
         rules = self.rules
         replaced = None if content is None else {rules.edit: git_blob_sha(content)}

@@ -92,6 +92,7 @@ def _base(look: Look) -> Base:
         entries_digest={entry.path: entry.sha for entry in entries if look.is_input(entry.path)},
         required_checks=branch.required_checks,
         protected=branch.protected,
+        surroundings=look.inputs([entry for entry in entries if entry.path != rules.edit]),
     )
 
 

@@ -215,7 +215,7 @@ def _standing(snapshot: Snapshot) -> Safe:
     rules = snapshot.rules
     if rules.merge == "shadow" or ACCEPTED in rules.accept:
         return Safe("")
-    shown = standing(rules, snapshot.ledger)
+    shown = standing(rules, snapshot.ledger, snapshot.base.surroundings)
     return Safe(f" `auto` is {'earned' if shown.earned else 'not earned yet'}: {shown}.")
 
 
