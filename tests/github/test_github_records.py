@@ -89,6 +89,25 @@ def test_a_line_goes_over_nobodys_line(world: World) -> None:
     assert keys(world) == ["early", "late"]
 
 
+def test_a_new_segment_begins_only_behind_a_full_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody set the branch back at just that moment: the segment went in, and the line before it was missing for ever.
+
+    It was also asked for with a ``sha`` of null, which GitHub does not take.
+    """
+    world.settle()
+    before = world.tip("pawl/ledger")
+    monkeypatch.setattr("pawl.core.chain.SEGMENT", len(world.observe().ledger) + 1)
+    world.actor.apply(*told(world, "one"))
+    append, snapshot = told(world, "two")
+    hub = world.server.hub
+    with hub.store.transaction():
+        hub.refs.update(hub.repository(NAME), "refs/heads/pawl/ledger", before, hub.bot, force=True)
+    # With its parent, the line that was lost.
+    assert cost(world, append, snapshot) == ["POST", "POST", "PATCH"]
+    assert cost(world, *told(world, "three")) == ["PUT"]
+    assert [line.key for line in world.observe(fresh=True).ledger[-3:]] == ["one", "two", "three"]
+
+
 def test_a_protected_ledger_says_so(world: World) -> None:
     """It is no race that another look would win, so GitHub's reason must reach a person."""
     world.settle()

@@ -38,7 +38,8 @@ ASSUMPTIONS = (
         "ref-unforced",
         "Moving a branch without force to a commit that does not contain it answers 422 with “not a fast forward”, and the "
         "branch stays.",
-        "The merge is atomic on it (`github/merging.py`), and so is every line of the ledger (`github/ledger_branch.py`).",
+        "The merge is atomic on it (`github/merging.py`), and so is a verdict with its files, or a new segment of the "
+        "ledger (`github/ledger_branch.py`).",
         "git/update-ref",
         probe_git.unforced_refuses,
     ),
@@ -102,7 +103,8 @@ ASSUMPTIONS = (
         "contents-put",
         "Putting a file on a branch makes one commit on its tip and tells it whole; with a name of the content that has "
         "passed it answers 409.",
-        "An experiment's edit is made this way (`github/experiments.py`).",
+        "An experiment's edit is made this way (`github/experiments.py`), and so is a line of the ledger that comes alone: "
+        "where another one came first, it is refused (`github/ledger_branch.py`).",
         "repos/create-or-update-file-contents",
         probe_git.contents_commit,
     ),

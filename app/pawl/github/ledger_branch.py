@@ -141,15 +141,16 @@ class LedgerBranch:
         """The commit that adds these texts.
 
         One text alone is put in place by one request, which GitHub refuses where that segment is no longer what was seen.
-        What else keeps it out is told by the longer way.
+        A new segment has no content that could tell of the lines before it: there the branch's tip is the guard. What else
+        keeps a text out is told by the longer way, too.
         """
-        if parent is not None and len(texts) == 1:
-            ((path, text),) = texts.items()
+        (path, text), *more = texts.items()
+        if parent is not None and not more and (seen := segments.get(_name(path))) is not None:
             body = {
                 "message": message,
                 "content": base64.b64encode(text.encode()).decode(),
                 "branch": LEDGER_BRANCH,
-                "sha": segments.get(_name(path)),
+                "sha": seen,
             }
             with suppress(Conflict, NotFound, Unprocessable):
                 return Commit.read(self._client.put(f"contents/{path}", body)["commit"])
