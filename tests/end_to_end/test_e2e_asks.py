@@ -358,6 +358,17 @@ def test_a_button_is_obeyed_from_those_who_may(held: World) -> None:
     assert [(line.by, line.obeyed) for line in asks(held)] == [("eve", False), ("ada", True)]
 
 
+def test_a_button_asks_what_its_presser_may_do_by_now(held: World) -> None:
+    """GitHub tells of no change of it: who had commented before they were let in was refused for half an hour more."""
+    say(held, person(held, "eve", "read"), held.pull(1)["number"], "/pawl merge")
+    held.settle()
+    held.hub.add_collaborator(NAME, "eve", "write")
+    press(held, "merge", "eve")
+    held.settle()
+    assert [(line.level, line.obeyed) for line in asks(held)] == [("read", False), ("write", True)]
+    assert held.outcomes() == {1: "merged"}
+
+
 def press(world: World, verb: str, login: str) -> None:
     world.hub.checks.press(NAME, check_of(world)["id"], verb, login)
 
@@ -541,6 +552,21 @@ def test_an_incident_ends_by_a_maintainers_label_and_by_no_others(tmp_path: Path
         world.settle()
         assert "pawl:incident" not in world.tracking()["labels"]
         assert [line.by for line in world.lines() if isinstance(line, ResumeLine)] == ["ada"]
+
+
+def test_a_label_counts_by_what_its_author_may_do_by_now(tmp_path: Path) -> None:
+    """Ada lost her access while the loop went on, and ended the next incident by what she had been."""
+    with faulty_world(tmp_path, {1: BETTER}, config(1)) as world:
+        world.forge = lambda request, record: record.model_copy(update={"request": "0" * 64})
+        world.settle()
+        ada, number = person(world, "ada", "admin"), world.tracking()["number"]
+        say(world, ada, number, "/pawl status")
+        world.settle()
+        world.hub.add_collaborator(NAME, "ada", "write")
+        label(world, ada, number)
+        world.settle()
+        assert "yours is write" in answers(world, number)[-1]
+        assert "pawl:incident" in world.tracking()["labels"]
 
 
 def label(world: World, token: str, number: int) -> None:

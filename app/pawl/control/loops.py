@@ -158,6 +158,8 @@ class RepositoryLoops:
                 rules = self.rules(only)
                 self.idle = not rules and only is None
                 self._presses = tuple(inbox.presses(self.name)) if inbox and rules else ()
+                for press in self._presses:
+                    self.view.people.forget_level(press.by)
                 looked = [self._step(loop, of_loop) for loop, of_loop in rules.items()]
                 self._due.end()
                 if inbox and self._presses:

@@ -87,6 +87,10 @@ class People:
 
         return self._facets.once("comments", ("level", login), read)
 
+    def forget_level(self, login: str) -> None:
+        """Ask again what a person may do, now that they have done something: GitHub announces no change of it."""
+        self._facets.drop("comments", ("level", login))
+
     def labelled_by(self, issue: int, label: str) -> Labelled | None:
         """Who last put a label on an issue, and what they may do here; none where GitHub does not say."""
 
@@ -95,6 +99,7 @@ class People:
             for event in self._client.pages(f"issues/{issue}/events"):
                 if event["event"] == "labeled" and event["label"]["name"] == label:
                     by = str((event.get("actor") or {}).get("login", ""))
+            self.forget_level(by)
             return Labelled(by, self.level(by)) if by else None
 
         return self._facets.once("tracking", ("labelled", issue, label), read)
