@@ -73,6 +73,20 @@ def test_the_job_that_began_is_known_by_its_workflow_run(
     assert Event.read(name, {"action": action, "workflow_run": run}).began == began
 
 
+@pytest.mark.parametrize("name", ["check_run", "check_suite"])
+def test_another_apps_check_of_what_pawl_has_pushed_is_news(name: str) -> None:
+    """GitHub names who has pushed the commit as the sender: a keep whose checks had passed waited for the timer."""
+
+    def event(app: str, sender: str = OWN) -> Event:
+        said = {"head_sha": "abc", "app": {"slug": app}}
+        return Event.read(name, {"action": "completed", "sender": {"login": sender}, name: said})
+
+    assert event("github-actions").stale_facets(OWN) == {"checks"}
+    assert event("pawl").stale_facets(OWN) == set()
+    assert event("pawl", sender="ann").stale_facets(OWN) == {"checks"}, "she has pressed a button"
+    assert event("github-actions").checked == "abc"
+
+
 def test_before_the_app_knows_its_login_nobody_is_taken_for_it() -> None:
     event = Event.read("push", {"repository": {"full_name": "us/loop"}, "sender": {"login": "ann"}})
     assert event.stale_facets("") == {"refs", "pulls"}
@@ -104,11 +118,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=8,
 )
-PAYLOAD = st.fixed_dictionaries({}, optional=dict.fromkeys(("action", "repository", "sender"), JSON))
+PAYLOAD = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("action", "repository", "sender", "check_run", "sha"), JSON)
+)
 
 
-@given(st.text(max_size=20), PAYLOAD, st.text(max_size=20))
+@given(st.text(max_size=20) | st.sampled_from(["check_run", "status"]), PAYLOAD, st.text(max_size=20))
 def test_no_payload_is_too_strange(name: str, payload: dict[str, Any], login: str) -> None:
     event = Event.read(name, payload)
     assert event.stale_facets(login) <= ALL
-    assert all(isinstance(part, str) for part in (event.action, event.repository, event.sender))
+    assert all(
+        isinstance(part, str) for part in (event.action, event.repository, event.sender, event.checked)
+    )

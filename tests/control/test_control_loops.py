@@ -133,6 +133,31 @@ def test_a_job_that_was_seen_to_begin_is_no_news(world: World) -> None:
     assert reads(world) == before + 3
 
 
+def test_checks_on_a_commit_that_nobody_looks_at_are_no_news(world: World) -> None:
+    """Each of Pawl's jobs is told as a check of the default branch, which has nothing to do with any edit."""
+    loops, checks = loops_of(world), frozenset({"checks"})
+    elsewhere = world.push({"README.md": "Else\n"}, branch="elsewhere")
+    begin(world)
+    before = reads(world)
+    loops.news.hear(checks, checked=elsewhere)
+    loops.look()
+    assert reads(world) == before
+    loops.news.hear(checks, checked=world.pull(1)["pull"]["head_sha"])
+    loops.look()
+    assert reads(world) == before + 1
+
+
+def test_a_keep_goes_on_as_soon_as_its_checks_have_passed(world: World) -> None:
+    world.hub.protect(NAME, "main", checks=["ci"], enforce_admins=True)
+    world.settle()
+    assert world.outcomes() == {}
+    head, repository = world.pull(1)["pull"]["head_sha"], world.hub.repository(NAME)
+    world.hub.create_user("octo")
+    world.hub.checks.set_status(repository, "octo", head, {"state": "success", "context": "ci"})
+    world.settle()
+    assert world.outcomes() == {1: "merged"}
+
+
 def test_a_refused_merge_is_asked_for_once_until_something_changes(world: World) -> None:
     """The refusal never reached the decision, so that every round of every look asked GitHub again."""
     world.hub.protect(NAME, "main", restrict_pushes=["ann"], enforce_admins=True)

@@ -139,7 +139,7 @@ class PawlApp:
         comment = command_comment(event, delivery.payload)
         if comment is not None and facets:
             self._noticing.notice(event.repository, comment)
-        loops.news.hear(facets, event.began)
+        loops.news.hear(facets, event.began, event.checked)
         if facets:
             self.workers.wake(event.repository)
 

@@ -55,27 +55,35 @@ class Event:
     sender: str
     began: int | None = None
     """The workflow run that it says has begun; none where it says nothing of the kind."""
+    checked: str = ""
+    """The commit whose checks or statuses it tells of; empty where it tells of none."""
+    checker: str = ""
+    """Login of the App whose check it tells of; empty where it tells of none."""
 
     @classmethod
     def read(cls, name: str, payload: Mapping[str, Any]) -> Event:
         """The event in a payload; parts that are missing or of another type are empty."""
+        check = _mapping(payload.get(name)) if name in ("check_run", "check_suite") else {}
+        slug = named_text(_mapping(check.get("app")).get("slug"))
         return cls(
             name=name,
             action=named_text(payload.get("action")),
             repository=named_text(_mapping(payload.get("repository")).get("full_name")),
             sender=named_text(_mapping(payload.get("sender")).get("login")),
             began=_began(payload) if name == "workflow_run" else None,
+            checked=named_text(payload.get("sha") if name == "status" else check.get("head_sha")),
+            checker=slug and f"{slug}[bot]",
         )
 
     def stale_facets(self, own_login: str) -> frozenset[Facet]:
         """What to read again because of it; empty for events that tell nothing new.
 
         Pawl's own effects are in its view already. A workflow run is never its own effect, though GitHub names the App
-        that dispatched it as the sender.
+        that dispatched it as the sender; nor is another App's check of a commit, whose sender is who has pushed it.
         """
         if self.name == "workflow_run":
             return frozenset() if self.action in _UNTOLD else _FACETS[self.name]
-        if self.sender == own_login:
+        if self.sender == own_login and self.checker in ("", own_login):
             return frozenset()
         return _FACETS.get(self.name, frozenset())
 

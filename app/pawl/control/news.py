@@ -19,21 +19,25 @@ class News:
         self._guard = threading.Lock()
         self._stale: set[Facet] = set()
         self._began: set[int] = set()
+        self._checked: set[str] = set()
         self._stop = self._heard = False
 
-    def hear(self, facets: frozenset[Facet], began: int | None = None) -> None:
+    def hear(self, facets: frozenset[Facet], began: int | None = None, checked: str = "") -> None:
         """A webhook came.
 
         Args:
             facets: what may have changed.
             began: the job that has begun, where that is all that has changed: no news if it was seen to go on by then.
+            checked: the commit that was checked, where that is all: no news if nobody has looked at its checks.
         """
         with self._guard:
             self._heard = True
-            if began is None:
-                self._stale |= facets
-            else:
+            if began is not None:
                 self._began.add(began)
+            elif facets and checked:
+                self._checked.add(checked)
+            else:
+                self._stale |= facets
 
     def everything(self) -> None:
         """Anything may have changed."""
@@ -49,10 +53,12 @@ class News:
     def take(self, view: RepositoryView) -> bool:
         """Let a view forget what is to be read again; whether that is anything."""
         with self._guard:
-            stale, began, stop = self._stale, self._began, self._stop
-            self._stale, self._began, self._stop = set(), set(), False
+            stale, began, checked, stop = self._stale, self._began, self._checked, self._stop
+            self._stale, self._began, self._checked, self._stop = set(), set(), set(), False
         if not all(view.jobs.seen_to_run(job) for job in began):
             stale.add("jobs")
+        if any(view.checks.looked_at(commit) for commit in checked):
+            stale.add("checks")
         for facet in stale:
             view.forget(facet)
         if stop:  # GitHub announces refs of branches and tags only

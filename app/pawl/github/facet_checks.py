@@ -37,6 +37,11 @@ class Checks:
 
         return self._facets.once("checks", ("run", check_run), read)
 
+    def looked_at(self, commit: str) -> bool:
+        """Whether the checks or statuses on a commit are known. Asks GitHub for nothing."""
+        known = (self._facets.known("checks", (kind, commit)) for kind in ("commit", "statuses"))
+        return any(value is not None for value in known)
+
     def statuses(self, commit: str) -> tuple[Status, ...]:
         """The last commit status of each context; none where the installation does not let them be read."""
         if not self._client.grant.allows("statuses", "read"):
