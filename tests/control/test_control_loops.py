@@ -319,3 +319,21 @@ def test_two_keeps_that_are_ready_at_once_do_not_wait_for_the_timer(tmp_path: Pa
         world.look()
         assert world.outcomes() == {1: "merged", 2: "superseded"}
         assert loops_of(world).asks_again_in() is None
+
+
+def test_a_merge_that_github_notices_late_is_seen_by_the_next_round(tmp_path: Path) -> None:
+    """It tells of it in the name of whoever has pushed: Pawl's own, which is no news. Its branch stayed for half an hour."""
+    aims = {number: BETTER + number for number in range(9)}
+    with faulty_world(tmp_path, aims, config(8)) as world:
+        world.hub.faults.late_pulls = True
+        while 1 not in world.outcomes():
+            world.turn()
+        world.hub.pulls.notice(world.hub.repository(NAME), world.hub.bot)
+        while world.deliver() | world.look():
+            pass
+        assert world.tip(f"pawl/{LOOP}/1") is not None
+        loops = loops_of(world)
+        assert loops.notices == {LOOP: ()}, "or it reads everything"
+        loops.round(everything=False)
+        loops.look()
+        assert world.tip(f"pawl/{LOOP}/1") is None

@@ -20,7 +20,7 @@ class News:
         self._stale: set[Facet] = set()
         self._began: set[int] = set()
         self._checked: set[str] = set()
-        self._stop = self._heard = False
+        self._round = self._heard = False
 
     def hear(self, facets: frozenset[Facet], began: int | None = None, checked: str = "") -> None:
         """A webhook came.
@@ -48,19 +48,20 @@ class News:
         """The timer came by. Where webhooks arrive, only what they do not tell of is read again; else, everything."""
         with self._guard:
             self._stale |= IN_EACH_ROUND if self._heard else ALL
-            self._stop, self._heard = True, False
+            self._round, self._heard = True, False
 
     def take(self, view: RepositoryView) -> bool:
         """Let a view forget what is to be read again; whether that is anything."""
         with self._guard:
-            stale, began, checked, stop = self._stale, self._began, self._checked, self._stop
-            self._stale, self._began, self._checked, self._stop = set(), set(), set(), False
+            stale, began, checked, timer = self._stale, self._began, self._checked, self._round
+            self._stale, self._began, self._checked, self._round = set(), set(), set(), False
         if not all(view.jobs.seen_to_run(job) for job in began):
             stale.add("jobs")
         if any(view.checks.looked_at(commit) for commit in checked):
             stale.add("checks")
         for facet in stale:
             view.forget(facet)
-        if stop:  # GitHub announces refs of branches and tags only
+        if timer:  # GitHub announces refs of branches and tags only
             view.refs.forget_stop()
+            view.pulls.forget_unnoticed()
         return bool(stale)

@@ -85,6 +85,12 @@ class Pulls:
 
         return self._facets.once("pulls", ("ended by", pull.number), read)
 
+    def forget_unnoticed(self) -> None:
+        """Read again whether GitHub has noticed what Pawl has merged: it tells of that in Pawl's own name."""
+        known: Mapping[int, Pull] = self._facets.known("pulls", "list") or {}
+        if any(pull.open and pull.ended_by for pull in known.values()):
+            self._facets.drop("pulls", "list")
+
     def put(self, pull: Pull) -> None:
         """A pull request is now so."""
         self._facets.update("pulls", "list", lambda pulls: with_item(pulls, pull.number, pull))
