@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from faults_kit import BETTER, LOOP, NAME, World, config, faulty_world
+from structlog.testing import capture_logs
 
+from pawl.control.app import INSTALLATIONS
+from pawl.control.events import SUBSCRIBED
 from pawl.control.loops import MAX_ROUNDS
 from pawl.core.config_file import ConfigError
 from pawl.core.ledger import VerdictLine
@@ -87,6 +91,24 @@ def test_now_and_then_the_timer_reads_everything(world: World) -> None:
     before = reads(world)
     loops.round(everything=True)
     loops.look()
+    assert reads(world) > before + 6
+
+
+def test_what_github_does_not_tell_of_is_named_once_and_read_in_every_round(world: World) -> None:
+    """An App that was registered by hand may lack an event; its keeps would wait for a check that nobody announced."""
+    begin(world)
+    structlog.reset_defaults()
+    world.hub.app_fact = {**world.hub.app_fact, "events": sorted(SUBSCRIBED - {"status", "push"})}
+    with capture_logs() as logs:
+        for _ in range(2):
+            world.app.workers.wake(INSTALLATIONS)
+            world.look()
+    (said,) = [line["why"] for line in logs if line["log_level"] == "warning"]
+    assert said.startswith("GitHub does not tell of push, status: ")
+    loops_of(world).news.hear(frozenset())
+    before = reads(world)
+    world.app.workers.wake_all()
+    world.look()
     assert reads(world) > before + 6
 
 

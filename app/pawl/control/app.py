@@ -83,6 +83,8 @@ class PawlApp:
         self._rounds = 0
         self._guard = threading.Lock()
         self.workers = (schedule or self._threads)(self._look, self._known)
+        self._unheard: frozenset[str] = frozenset()
+        """Events that GitHub does not tell of."""
         self._login = ""
         """The App's own login; empty until GitHub has said where the App is installed."""
 
@@ -186,7 +188,7 @@ class PawlApp:
                 if (not loops.idle or self._rounds % IDLE_ROUNDS == 0) and not loops.view.client.scarce_until
             }
             self._rounds += 1
-            everything = self._rounds % FULL_ROUNDS == 0
+            everything = bool(self._unheard) or self._rounds % FULL_ROUNDS == 0
         for loops in due.values():
             loops.round(everything)
         return [INSTALLATIONS, *due]
@@ -263,6 +265,18 @@ class PawlApp:
         if news.gone or news.others or not self._login:
             self.database.forget_others(news.places.keys() - news.others)
         self._login = self.github.ask_identity().login
+        self._check_events()
+
+    def _check_events(self) -> None:
+        """What GitHub does not tell of, the timer must find: say so, once, where it was to tell of something."""
+        unheard = SUBSCRIBED - self.github.events
+        if unheard - self._unheard and self.github.events:
+            log.warning(
+                "the App is not subscribed to every event",
+                why=f"GitHub does not tell of {', '.join(sorted(unheard))}: what happens there is seen by the timer alone. "
+                "Subscribe to them on the App's settings page, under Permissions & events",
+            )
+        self._unheard = unheard
 
     def _loops(self, name: str, installation: int) -> RepositoryLoops:
         repository = self.github.repository(name, installation)

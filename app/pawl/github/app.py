@@ -126,6 +126,8 @@ class App:
             ) from None
         self._connection = Connection(connect(self._auth, api, self.pace))
         self._identity: Identity | None = None
+        self.events: frozenset[str] = frozenset()
+        """What it is subscribed to, as GitHub last told its identity."""
         self._grants: dict[int, Grant] = {}
         self._budgets: dict[int, Budget] = {}
 
@@ -139,7 +141,8 @@ class App:
 
     def ask_identity(self) -> Identity:
         """The same, asked anew: with an App's name its slug changes, and the login of everything that it wrote."""
-        self._identity = Identity(str(self._connection.send("GET", "/app")[1]["slug"]), self.id)
+        told = self._connection.send("GET", "/app")[1]
+        self._identity, self.events = Identity(str(told["slug"]), self.id), frozenset(told["events"])
         return self._identity
 
     def repository(self, name: str, installation: int | None = None) -> Repository:
