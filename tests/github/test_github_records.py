@@ -62,6 +62,16 @@ def test_lines_alone_are_one_request(world: World) -> None:
     assert world.observe() == world.observe(fresh=True)
 
 
+def test_the_first_line_of_a_loop_beside_another_is_one_request(world: World) -> None:
+    """It named what it replaces by null, which GitHub refuses: an answer to `/pawl status` took four requests."""
+    world.server.hub.push_files(
+        NAME, {"other/ledger-0001.jsonl": "{}\n"}, "Another loop", branch="pawl/ledger"
+    )
+    assert cost(world, *told(world, "one")) == ["PUT"]
+    assert keys(world) == ["one"]
+    assert world.observe() == world.observe(fresh=True)
+
+
 def test_what_another_loop_wrote_in_between_stays(world: World) -> None:
     """The branch is all loops' own: only a change of this loop's ledger is in the way of a line."""
     world.settle()

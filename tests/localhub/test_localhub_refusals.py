@@ -110,6 +110,14 @@ def test_content_must_be_base64(bot: Bot, content: str | None) -> None:
     assert bot.ask("POST", "git/blobs", {"content": content or "=", "encoding": "base64"})[0] == 422
 
 
+@pytest.mark.parametrize("path", ["train.py", "new.txt"])
+def test_what_a_file_replaces_is_named_or_left_out(bot: Bot, path: str) -> None:
+    """`null` passed for nothing. GitHub says these words (QasimWani/LeetHub#493 got them)."""
+    body = {"message": "M", "content": "eAo=", "sha": None}
+    refusal = (422, "Invalid request.\n\nFor 'properties/sha', nil is not a string.")
+    assert bot.ask("PUT", f"contents/{path}", body) == refusal
+
+
 def test_base64_may_be_broken_into_lines(bot: Bot) -> None:
     blob = bot.ask("POST", "git/blobs", {"content": "aGFs\nbG8K\n", "encoding": "base64"})[1]["sha"]
     assert base64.b64decode(bot.ask("GET", f"git/blobs/{blob}")[1]["content"]) == b"hallo\n"

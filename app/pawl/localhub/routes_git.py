@@ -241,6 +241,9 @@ def put_contents(call: Call) -> Reply:
         raise invalid("Commit", "message", "missing_field")
     old = git.entry(tip, path) if tip else None
     given = call.body.get("sha")
+    if "sha" in call.body and not isinstance(given, str):
+        kind = "nil" if given is None else given
+        raise HubError(422, f"Invalid request.\n\nFor 'properties/sha', {kind} is not a string.")
     if old and not given:
         raise HubError(422, 'Invalid request.\n\n"sha" wasn\'t supplied.')
     if given and (not old or old.sha != given):
