@@ -87,6 +87,23 @@ def test_another_apps_check_of_what_pawl_has_pushed_is_news(name: str) -> None:
     assert event("github-actions").checked == "abc"
 
 
+@pytest.mark.parametrize(
+    ("name", "action", "pull", "merged"),
+    [
+        ("pull_request", "closed", {"number": 7, "merged": True}, 7),
+        ("pull_request", "closed", {"number": 7, "merged": False}, None),
+        ("pull_request", "edited", {"number": 7, "merged": True}, None),
+        ("pull_request", "closed", {"number": "7", "merged": True}, None),
+        ("pull_request", "closed", None, None),
+        ("pull_request_review", "closed", {"number": 7, "merged": True}, None),
+    ],
+)
+def test_the_pull_request_that_is_merged_is_known_by_its_number(
+    name: str, action: str, pull: Any, merged: int | None
+) -> None:
+    assert Event.read(name, {"action": action, "pull_request": pull}).merged == merged
+
+
 def test_before_the_app_knows_its_login_nobody_is_taken_for_it() -> None:
     event = Event.read("push", {"repository": {"full_name": "us/loop"}, "sender": {"login": "ann"}})
     assert event.stale_facets("") == {"refs", "pulls"}

@@ -141,8 +141,8 @@ class PawlApp:
         comment = command_comment(event, delivery.payload)
         if comment is not None and facets:
             self._noticing.notice(event.repository, comment)
-        loops.news.hear(facets, event.began, event.checked)
-        if facets:
+        loops.news.hear(facets, event)
+        if facets or event.merged is not None:
             self.workers.wake(event.repository)
 
     def ready(self) -> bool:

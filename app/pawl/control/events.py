@@ -55,6 +55,8 @@ class Event:
     sender: str
     began: int | None = None
     """The workflow run that it says has begun; none where it says nothing of the kind."""
+    merged: int | None = None
+    """The pull request that it says is merged; none where it says nothing of the kind."""
     checked: str = ""
     """The commit whose checks or statuses it tells of; empty where it tells of none."""
     checker: str = ""
@@ -71,6 +73,7 @@ class Event:
             repository=named_text(_mapping(payload.get("repository")).get("full_name")),
             sender=named_text(_mapping(payload.get("sender")).get("login")),
             began=_began(payload) if name == "workflow_run" else None,
+            merged=_merged(payload) if name == "pull_request" else None,
             checked=named_text(payload.get("sha") if name == "status" else check.get("head_sha")),
             checker=slug and f"{slug}[bot]",
         )
@@ -91,6 +94,13 @@ class Event:
 def _began(payload: Mapping[str, Any]) -> int | None:
     run = _mapping(payload.get("workflow_run")).get("id")
     return run if payload.get("action") == "in_progress" and isinstance(run, int) else None
+
+
+def _merged(payload: Mapping[str, Any]) -> int | None:
+    pull = _mapping(payload.get("pull_request"))
+    number = pull.get("number")
+    closed = payload.get("action") == "closed" and pull.get("merged") is True
+    return number if closed and isinstance(number, int) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

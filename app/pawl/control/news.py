@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pawl.control.events import ALL
+from pawl.control.events import ALL, Event
 from pawl.github.facets import Facet
 from pawl.github.view import RepositoryView
 
@@ -19,23 +19,27 @@ class News:
         self._guard = threading.Lock()
         self._stale: set[Facet] = set()
         self._began: set[int] = set()
+        self._merged: set[int] = set()
         self._checked: set[str] = set()
         self._round = self._heard = False
 
-    def hear(self, facets: frozenset[Facet], began: int | None = None, checked: str = "") -> None:
+    def hear(self, facets: frozenset[Facet], event: Event | None = None) -> None:
         """A webhook came.
 
         Args:
             facets: what may have changed.
-            began: the job that has begun, where that is all that has changed: no news if it was seen to go on by then.
-            checked: the commit that was checked, where that is all: no news if nobody has looked at its checks.
+            event: what it says. That a job has begun is no news if it was seen to go on by then, nor are checks of a commit
+                whose checks nobody has looked at. That a pull request is merged is news where it was still seen open: of
+                a branch that Pawl has moved itself, GitHub takes a moment to see what that merges.
         """
         with self._guard:
             self._heard = True
-            if began is not None:
-                self._began.add(began)
-            elif facets and checked:
-                self._checked.add(checked)
+            if event is not None and event.merged is not None:
+                self._merged.add(event.merged)
+            if event is not None and event.began is not None:
+                self._began.add(event.began)
+            elif event is not None and event.checked and facets:
+                self._checked.add(event.checked)
             else:
                 self._stale |= facets
 
@@ -53,10 +57,13 @@ class News:
     def take(self, view: RepositoryView) -> bool:
         """Let a view forget what is to be read again; whether that is anything."""
         with self._guard:
-            stale, began, checked, timer = self._stale, self._began, self._checked, self._round
-            self._stale, self._began, self._checked, self._round = set(), set(), set(), False
+            stale, began, merged, checked = self._stale, self._began, self._merged, self._checked
+            self._stale, self._began, self._merged, self._checked = set(), set(), set(), set()
+            timer, self._round = self._round, False
         if not all(view.jobs.seen_to_run(job) for job in began):
             stale.add("jobs")
+        if any(view.pulls.seen_open(number) for number in merged):
+            stale.add("pulls")
         if any(view.checks.looked_at(commit) for commit in checked):
             stale.add("checks")
         for facet in stale:

@@ -25,6 +25,11 @@ class Pulls:
         """Pull requests from branches below ``pawl/`` by number: all open ones, and those that changed last."""
         return self._facets.once("pulls", "list", self._read)
 
+    def seen_open(self, number: int) -> bool:
+        """Whether a pull request was open when they were last read. Asks GitHub for nothing."""
+        known: Mapping[int, Pull] = self._facets.known("pulls", "list") or {}
+        return number in known and known[number].open
+
     def _read(self) -> dict[int, Pull]:
         """The hundred that changed last; beyond them only open ones can matter, and only those that were never seen."""
         query: dict[str, Any] = {"sort": "updated", "direction": "desc", "per_page": PAGE}
