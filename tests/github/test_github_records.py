@@ -195,6 +195,18 @@ def test_what_pawl_has_just_written_into_the_ledger_is_not_read_back(world: Worl
     assert len(world.requests()) > before
 
 
+def test_an_experiment_outlasts_the_lines_that_follow_it(world: World) -> None:
+    """Each line put two long folders into a place for 64: after some twenty, the last experiments were read back."""
+    world.settle()
+    world.to_measured(gain=-0.1)
+    world.step()
+    for number in range(40):
+        world.actor.apply(*told(world, f"line {number}"))
+    before = len(world.requests())
+    assert library_of(world.view, world.observe()).detail(1).number == 1
+    assert len(world.requests()) == before
+
+
 def test_folders_that_were_reckoned_are_those_on_github(world: World) -> None:
     world.settle()
     world.to_measured(gain=-0.1)

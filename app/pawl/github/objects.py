@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self, cast
@@ -14,8 +14,11 @@ from pawl.core.digest import FOLDER, TreeEntry, git_blob_sha, git_tree_sha
 from pawl.github.client import Repository
 from pawl.github.errors import Unobservable
 
-COMMITS, TREES, BLOBS = 2048, 64, 256
+COMMITS, TREES, FOLDERS, BLOBS = 2048, 64, 256, 256
 """How many objects of each kind stay in memory."""
+REPLACED = 32
+"""Folders that stay there though Pawl has put others in their place: what began a moment ago reads these. A loop's own is
+long, and replaced by each line; one of an experiment is short, and lasts."""
 ARCHIVE_KEPT = 8 * 2**20
 """Bytes of the largest archive that stays in memory."""
 
@@ -56,6 +59,7 @@ class Objects:
         self._guard = threading.Lock()
         self._kept: dict[str, OrderedDict[str, Any]] = {"commit": OrderedDict()}
         self._archive = ("", b"")
+        self._replaced = deque[str]()
         self._kept |= {"tree": OrderedDict(), "folder": OrderedDict(), "blob": OrderedDict()}
 
     def commit(self, sha: str) -> Commit:
@@ -94,7 +98,7 @@ class Objects:
             listed = self._json("folder", tree, lambda: self._listing(tree))
             return {path: TreeEntry(path, mode, sha) for _, path, mode, sha in listed}
 
-        return cast(Mapping[str, TreeEntry], self._once("folder", tree, fetch, TREES))
+        return cast(Mapping[str, TreeEntry], self._once("folder", tree, fetch, FOLDERS))
 
     def blob(self, sha: str) -> bytes:
         """The bytes of a file by the name of its content."""
@@ -152,7 +156,9 @@ class Objects:
         with self._guard:
             known = self._kept["folder"].get(tree) if tree == commit.tree else None
         if known is not None:
-            self._keep("folder", commit.sha, known, TREES)
+            self._keep("folder", commit.sha, known, FOLDERS)
+        if tree is not None:
+            self._replace(tree)  # it is asked for by its commit's name
 
     def _put_folder(self, before: str | None, files: Mapping[str, str]) -> str | None:
         """Know one folder with these files in place, and those below it; its name, or none where too little is known."""
@@ -174,8 +180,17 @@ class Objects:
                 return None
             entries[name] = TreeEntry(name, FOLDER, tree)
         sha = git_tree_sha(entries.values())
-        self._keep("folder", sha, entries, TREES)
+        self._keep("folder", sha, entries, FOLDERS)
+        if before is not None and before != sha:
+            self._replace(before)
         return sha
+
+    def _replace(self, folder: str) -> None:
+        """Forget a folder in a while, for another one has taken its place."""
+        with self._guard:
+            self._replaced.append(folder)
+            while len(self._replaced) > REPLACED:
+                self._kept["folder"].pop(self._replaced.popleft(), None)
 
     def put_blob(self, data: bytes) -> str:
         """Know a file's bytes; returns the name git gives them."""
