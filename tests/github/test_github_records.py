@@ -221,6 +221,33 @@ def test_folders_that_were_reckoned_are_those_on_github(world: World) -> None:
     assert known == [fresh.folder(tip), fresh.folder(fresh.folder(tip)[LOOP].sha)]
 
 
+def test_a_folder_from_before_a_restart_is_read_once(world: World) -> None:
+    """Nothing was known of a commit that changed one, and so of none after it: each proposal read the folders anew."""
+    world.settle()
+    world.restart()
+    for number, read in ((8, 1), (9, 0)):
+        append, _ = told(world, f"line {number}")
+        before = len(world.requests())
+        path = f"{LOOP}/calibrations/{number}.json"
+        assert world.view.ledger.append(LOOP, append.lines, {path: "{}"}, "A calibration")
+        tip = world.tip("pawl/ledger")
+        assert tip is not None
+        world.view.objects.folder(world.view.objects.folder(tip)[LOOP].sha)
+        asked = world.requests()[before:]
+        assert sum(request.startswith("GET") and "/git/trees/" in request for request in asked) == read
+
+
+def test_a_folder_that_cannot_be_read_is_in_nobodys_way(world: World) -> None:
+    world.settle()
+    world.restart()
+    append, _ = told(world, "one")
+    world.server.hub.faults.fail_before("GET", "/git/trees/", times=9)
+    assert world.view.ledger.append(LOOP, append.lines, {f"{LOOP}/calibrations/8.json": "{}"}, "M")
+    world.server.hub.faults.clear()
+    assert keys(world) == ["one"]
+    assert world.observe() == world.observe(fresh=True)
+
+
 def test_folders_of_which_too_little_is_known_are_read(world: World) -> None:
     """Another Pawl wrote in between, so that what was known is of another commit."""
     world.settle()

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, cast
 
 from pawl.core.digest import FOLDER, TreeEntry, git_blob_sha, git_tree_sha
 from pawl.github.client import Repository
-from pawl.github.errors import Unobservable
+from pawl.github.errors import GitHubError, Unobservable
 
 COMMITS, TREES, FOLDERS, BLOBS = 2048, 64, 256, 256
 """How many objects of each kind stay in memory."""
@@ -145,7 +145,9 @@ class Objects:
         self._keep("tree", tree, entries, TREES)
 
     def put_files(self, commit: Commit, before: str | None, files: Mapping[str, str]) -> None:
-        """Know the folders of a commit that is another one with these files put in place, as far as the other's are known.
+        """Know the folders of a commit that is another one with these files put in place.
+
+        Those of the other one that are not known are read, once: or else nothing would be known of any commit after it.
 
         Args:
             commit: the new one.
@@ -161,12 +163,11 @@ class Objects:
             self._replace(tree)  # it is asked for by its commit's name
 
     def _put_folder(self, before: str | None, files: Mapping[str, str]) -> str | None:
-        """Know one folder with these files in place, and those below it; its name, or none where too little is known."""
-        with self._guard:
-            known = self._kept["folder"].get(before) if before is not None else {}
-        if known is None:
-            return None
-        entries: dict[str, TreeEntry] = dict(known)
+        """Know one folder with these files in place, and those below it; its name, or none where it cannot be read."""
+        try:
+            entries = dict(self.folder(before)) if before is not None else {}
+        except (GitHubError, Unobservable):
+            return None  # what was written is there all the same
         below = dict[str, dict[str, str]]()
         for path, blob in files.items():
             name, _, rest = path.partition("/")
