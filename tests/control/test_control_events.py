@@ -136,7 +136,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 PAYLOAD = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("action", "repository", "sender", "check_run", "sha"), JSON)
+    {}, optional=dict.fromkeys(("action", "repository", "sender", "check_run", "pull_request", "sha"), JSON)
 )
 
 

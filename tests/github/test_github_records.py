@@ -62,16 +62,6 @@ def test_lines_alone_are_one_request(world: World) -> None:
     assert world.observe() == world.observe(fresh=True)
 
 
-def test_the_first_line_of_a_loop_beside_another_is_one_request(world: World) -> None:
-    """It named what it replaces by null, which GitHub refuses: an answer to `/pawl status` took four requests."""
-    world.server.hub.push_files(
-        NAME, {"other/ledger-0001.jsonl": "{}\n"}, "Another loop", branch="pawl/ledger"
-    )
-    assert cost(world, *told(world, "one")) == ["PUT"]
-    assert keys(world) == ["one"]
-    assert world.observe() == world.observe(fresh=True)
-
-
 def test_what_another_loop_wrote_in_between_stays(world: World) -> None:
     """The branch is all loops' own: only a change of this loop's ledger is in the way of a line."""
     world.settle()
@@ -202,8 +192,9 @@ def test_an_experiment_outlasts_the_lines_that_follow_it(world: World) -> None:
     world.step()
     for number in range(40):
         world.actor.apply(*told(world, f"line {number}"))
+    library = library_of(world.view, world.observe())
     before = len(world.requests())
-    assert library_of(world.view, world.observe()).detail(1).number == 1
+    assert library.detail(1).number == 1
     assert len(world.requests()) == before
 
 
