@@ -39,6 +39,10 @@ def reads(world: World) -> int:
     return world.hub.api_requests(NAME)
 
 
+ECHO = Event("push", "", NAME, "pawl-local[bot]")
+"""A webhook of Pawl's own doing."""
+
+
 def began(run: int) -> Event:
     """A webhook that tells of a job's begin."""
     return Event("workflow_run", "in_progress", NAME, "ann", began=run)
@@ -71,7 +75,7 @@ def test_a_look_that_finds_nothing_new_asks_nothing(world: World) -> None:
 def test_what_is_noted_is_read_again_once(world: World) -> None:
     loops = loops_of(world)
     world.settle()
-    loops.news.hear(frozenset({"tracking"}))
+    loops.news.hear(frozenset({"tracking"}), ECHO)
     before = reads(world)
     loops.look()
     assert reads(world) == before + 1
@@ -83,7 +87,7 @@ def test_where_webhooks_arrive_the_timer_reads_only_what_they_do_not_tell_of(wor
     """Every round once read everything: thirteen requests, at five minutes a round more than half of an experiment's own."""
     loops = loops_of(world)
     begin(world)
-    loops.news.hear(frozenset())  # an echo of Pawl's own doing will do
+    loops.news.hear(frozenset(), ECHO)  # an echo of Pawl's own doing will do
     before = reads(world)
     loops.round(everything=False)
     loops.look()
@@ -97,7 +101,7 @@ def test_now_and_then_the_timer_reads_everything(world: World) -> None:
     """A webhook may be lost among those that arrive."""
     loops = loops_of(world)
     begin(world)
-    loops.news.hear(frozenset())
+    loops.news.hear(frozenset(), ECHO)
     before = reads(world)
     loops.round(everything=True)
     loops.look()
@@ -115,7 +119,7 @@ def test_what_github_does_not_tell_of_is_named_once_and_read_in_every_round(worl
             world.look()
     (said,) = [line["why"] for line in logs if line["log_level"] == "warning"]
     assert said.startswith("GitHub does not tell of push, status: ")
-    loops_of(world).news.hear(frozenset())
+    loops_of(world).news.hear(frozenset(), ECHO)
     before = reads(world)
     world.app.workers.wake_all()
     world.look()
@@ -128,7 +132,7 @@ def test_while_something_is_in_a_loops_way_the_timer_reads_everything(world: Wor
     loops = loops_of(world)
     world.settle()
     world.hub.unprotect(NAME, "main")
-    loops.news.hear(frozenset())
+    loops.news.hear(frozenset(), ECHO)
     loops.round(everything=False)
     world.look()
     loops.look()
@@ -139,7 +143,7 @@ def test_while_something_is_in_a_loops_way_the_timer_reads_everything(world: Wor
 def test_the_kill_switch_is_seen_in_a_round_that_reads_little(world: World) -> None:
     loops = loops_of(world)
     begin(world)
-    loops.news.hear(frozenset())
+    loops.news.hear(frozenset(), ECHO)
     world.api("POST", "/git/refs", {"ref": "refs/pawl/stop", "sha": world.tip("main")})
     loops.round(everything=False)
     (looked,) = loops.look()
@@ -201,7 +205,7 @@ def test_a_refused_merge_is_asked_for_once_until_something_changes(world: World)
     before = reads(world)
     loops.look()
     assert reads(world) == before
-    loops.news.hear(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}), ECHO)
     loops.look()
     assert sum(write.endswith("/merge") for write in world.writes()) == asked + 1
     assert len(world.comments(world.pull(1)["number"])) == 1
@@ -213,7 +217,7 @@ def test_a_configuration_that_cannot_be_used_is_told(world: World) -> None:
     with pytest.raises(ConfigError, match=r"pawl\.yml"):
         loops.look()
     world.push({".github/pawl.yml": None})
-    loops.news.hear(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}), ECHO)
     assert loops.look() == []
 
 
@@ -280,7 +284,7 @@ def test_a_look_ends_after_its_rounds(world: World) -> None:
 
     loops._actor.apply = apply
     loops.look()
-    loops.news.hear(frozenset({"refs"}))
+    loops.news.hear(frozenset({"refs"}), ECHO)
     assert applied.count("UpdateTracking") <= MAX_ROUNDS
 
 
@@ -367,7 +371,7 @@ def test_a_merge_that_github_notices_late_is_seen_by_the_next_round(tmp_path: Pa
         assert world.tip(f"pawl/{LOOP}/1") is not None
         loops = loops_of(world)
         assert loops.notices == {LOOP: ()}, "or it reads everything"
-        loops.news.hear(frozenset())
+        loops.news.hear(frozenset(), ECHO)
         loops.round(everything=False)
         loops.look()
         assert world.tip(f"pawl/{LOOP}/1") is None

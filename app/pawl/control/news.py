@@ -23,7 +23,7 @@ class News:
         self._checked: set[str] = set()
         self._round = self._heard = False
 
-    def hear(self, facets: frozenset[Facet], event: Event | None = None) -> None:
+    def hear(self, facets: frozenset[Facet], event: Event) -> None:
         """A webhook came.
 
         Args:
@@ -34,11 +34,11 @@ class News:
         """
         with self._guard:
             self._heard = True
-            if event is not None and event.merged is not None:
+            if event.merged is not None:
                 self._merged.add(event.merged)
-            if event is not None and event.began is not None:
+            if event.began is not None:
                 self._began.add(event.began)
-            elif event is not None and event.checked and facets:
+            elif event.checked and facets:
                 self._checked.add(event.checked)
             else:
                 self._stale |= facets

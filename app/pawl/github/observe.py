@@ -85,14 +85,15 @@ def _base(look: Look) -> Base:
                 f"{path} is not on {rules.branch}; add it, or correct `{key}` of the loop {look.loop} in "
                 ".github/pawl.yml"
             )
+    inputs = [entry for entry in entries if look.is_input(entry.path)]
     return Base(
         sha=branch.sha,
-        inputs=look.inputs(entries),
+        inputs=look.inputs(inputs),
         content=look.view.objects.blob(paths[rules.edit].sha),
-        entries_digest={entry.path: entry.sha for entry in entries if look.is_input(entry.path)},
+        entries_digest={entry.path: entry.sha for entry in inputs},
         required_checks=branch.required_checks,
         protected=branch.protected,
-        surroundings=look.inputs([entry for entry in entries if entry.path != rules.edit]),
+        surroundings=look.inputs(entry for entry in inputs if entry.path != rules.edit),
     )
 
 
